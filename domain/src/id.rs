@@ -83,13 +83,17 @@ impl ConversationId {
 }
 
 /// A place in the one order of everything: 64 bits, gapless, from 1. Zero stands before the first event.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, ToSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, ToSchema,
+)]
 #[serde(transparent)]
 #[schema(value_type = i64)]
 pub struct Position(pub i64);
 
 /// An event's number in its stream: gapless, from 1. Zero is a stream without events.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, ToSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, ToSchema,
+)]
 #[serde(transparent)]
 #[schema(value_type = i64)]
 pub struct Sequence(pub i64);

@@ -3,18 +3,22 @@
 //! Whether someone may post, read or moderate is the conversation's to say (`Conversation::require_participant`,
 //! `may_read`, `is_moderator`); whoever gives these commands has asked it and guards its stream.
 
+mod emoji;
+mod mention;
+
+pub use mention::{candidates, names_mentioned};
+
 use crate::{
-    Aggregate, Context, ConversationId, DomainEvent, KeyScope, Kind, MessageId, Personal, Position, ReactionId, Refusal, Timestamp,
-    UserId, limits::CONTENT_CHARS_MAX,
+    Aggregate, Context, ConversationId, DomainEvent, KeyScope, Kind, MessageId, Personal, Position, ReactionId,
+    Refusal, Timestamp, UserId, limits::CONTENT_CHARS_MAX,
 };
+use emoji::is_emoji;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use unicode_segmentation::UnicodeSegmentation;
 use utoipa::ToSchema;
 
 /// Different emoji by one person on one message.
 pub const REACTIONS_PER_PERSON_MAX: usize = 50;
-const EMOJI_NAME_CHARS_MAX: usize = 64;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -72,13 +76,24 @@ impl DomainEvent for MessageEvent {}
 #[derive(Clone, Debug)]
 pub enum MessageCommand {
     Send(NewMessage),
-    Edit { content: String },
+    Edit {
+        content: String,
+    },
     /// `moderator`: whether the actor runs the conversation.
-    Delete { moderator: bool },
-    React { reaction: ReactionId, emoji: String },
-    Unreact { reaction: ReactionId },
+    Delete {
+        moderator: bool,
+    },
+    React {
+        reaction: ReactionId,
+        emoji: String,
+    },
+    Unreact {
+        reaction: ReactionId,
+    },
     /// By its emoji, for clients that don't keep reaction ids.
-    UnreactEmoji { emoji: String },
+    UnreactEmoji {
+        emoji: String,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -106,7 +121,7 @@ pub enum MessageError {
     NotAllowed,
     ContentMissing,
     ContentTooLong,
-    ClientMessageIdTooLong,
+    ClientMessageIdInvalid,
     NotAnEmoji,
     TooManyReactions,
     ReactionNotFound,
@@ -121,20 +136,28 @@ impl From<MessageError> for Refusal {
             E::AlreadyExists => Self::new(Kind::Conflict, "already_exists", "a message with this id was sent already"),
             E::AlreadyDeleted => Self::new(Kind::Gone, "message_deleted", "the message was deleted"),
             E::NotTheSender => Self::new(Kind::Forbidden, "not_sender", "only its sender may edit a message"),
-            E::NotAllowed => {
-                Self::new(Kind::Forbidden, "not_allowed", "only its sender and those who run the conversation may delete a message")
+            E::NotAllowed => Self::new(
+                Kind::Forbidden,
+                "not_allowed",
+                "only its sender and those who run the conversation may delete a message",
+            ),
+            E::ContentMissing => {
+                Self::invalid("content", "required", "a message needs a text of 1 to 40,000 characters")
             }
-            E::ContentMissing => Self::invalid("content", "required", "a message needs a text of 1 to 40,000 characters"),
             E::ContentTooLong => Self::invalid("content", "too_long", "a message has at most 40,000 characters"),
-            E::ClientMessageIdTooLong => {
+            E::ClientMessageIdInvalid => {
                 Self::invalid("clientMessageId", "invalid", "clientMessageId has 1 to 128 printable characters")
             }
             E::NotAnEmoji => Self::invalid("emoji", "invalid", "one emoji, or a custom one as :name:, is needed"),
-            E::TooManyReactions => {
-                Self::new(Kind::Conflict, "too_many_reactions", "one person puts at most 50 different emoji on a message")
-            }
+            E::TooManyReactions => Self::new(
+                Kind::Conflict,
+                "too_many_reactions",
+                "one person puts at most 50 different emoji on a message",
+            ),
             E::ReactionNotFound => Self::new(Kind::NotFound, "not_found", "there is no such reaction on this message"),
-            E::NotTheReactor => Self::new(Kind::Forbidden, "not_allowed", "only who reacted may take the reaction back"),
+            E::NotTheReactor => {
+                Self::new(Kind::Forbidden, "not_allowed", "only who reacted may take the reaction back")
+            }
         }
     }
 }
@@ -200,7 +223,7 @@ impl Message {
             check_content(&new.content)?;
         }
         if new.client_message_id.as_deref().is_some_and(|id| !is_client_message_id(id)) {
-            return Err(MessageError::ClientMessageIdTooLong);
+            return Err(MessageError::ClientMessageIdInvalid);
         }
         Ok(vec![MessageEvent::Sent {
             conversation_id: new.conversation,
@@ -216,7 +239,12 @@ impl Message {
         }])
     }
 
-    fn react(&self, reaction_id: ReactionId, emoji: String, user_id: UserId) -> Result<Vec<MessageEvent>, MessageError> {
+    fn react(
+        &self,
+        reaction_id: ReactionId,
+        emoji: String,
+        user_id: UserId,
+    ) -> Result<Vec<MessageEvent>, MessageError> {
         self.living()?;
         if !is_emoji(&emoji) {
             return Err(MessageError::NotAnEmoji);
@@ -230,12 +258,17 @@ impl Message {
         Ok(vec![MessageEvent::ReactionAdded { reaction_id, emoji, user_id }])
     }
 
-    fn unreact(&self, reaction: &Reaction, actor: UserId) -> Result<Vec<MessageEvent>, MessageError> {
+    fn unreact(&self, is_meant: impl Fn(&Reaction) -> bool, actor: UserId) -> Result<Vec<MessageEvent>, MessageError> {
         self.living()?;
+        let reaction = self.reactions.iter().find(|r| is_meant(r)).ok_or(MessageError::ReactionNotFound)?;
         if reaction.user != actor {
             return Err(MessageError::NotTheReactor);
         }
-        Ok(vec![MessageEvent::ReactionRemoved { reaction_id: reaction.id, emoji: reaction.emoji.clone(), user_id: actor }])
+        Ok(vec![MessageEvent::ReactionRemoved {
+            reaction_id: reaction.id,
+            emoji: reaction.emoji.clone(),
+            user_id: actor,
+        }])
     }
 }
 
@@ -267,14 +300,9 @@ impl Aggregate for Message {
                 Ok(vec![MessageEvent::Deleted { deleted_by: ctx.actor, deleted_at: ctx.now }])
             }
             MessageCommand::React { reaction, emoji } => self.react(reaction, emoji, ctx.actor),
-            MessageCommand::Unreact { reaction } => {
-                let found = self.reactions.iter().find(|r| r.id == reaction).ok_or(MessageError::ReactionNotFound)?;
-                self.unreact(found, ctx.actor)
-            }
+            MessageCommand::Unreact { reaction } => self.unreact(|r| r.id == reaction, ctx.actor),
             MessageCommand::UnreactEmoji { emoji } => {
-                let mine = |r: &&Reaction| r.user == ctx.actor && r.emoji == emoji;
-                let found = self.reactions.iter().find(mine).ok_or(MessageError::ReactionNotFound)?;
-                self.unreact(found, ctx.actor)
+                self.unreact(|r| r.user == ctx.actor && r.emoji == emoji, ctx.actor)
             }
         }
     }
@@ -328,32 +356,289 @@ fn is_client_message_id(id: &str) -> bool {
     (1..=128).contains(&id.chars().count()) && !id.chars().any(char::is_control)
 }
 
-/// One grapheme cluster that is no letter, digit or space, or `:custom_name:`.
-fn is_emoji(text: &str) -> bool {
-    if let Some(name) = text.strip_prefix(':').and_then(|rest| rest.strip_suffix(':')) {
-        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+');
-        return (1..=EMOJI_NAME_CHARS_MAX).contains(&name.len()) && name.chars().all(legal);
-    }
-    let is_pictograph = text.chars().any(|c| c > '\u{a8}' && !c.is_alphanumeric() && !c.is_whitespace() && !c.is_control());
-    is_pictograph && text.chars().count() <= 32 && text.graphemes(true).count() == 1
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{ALICE, BOB, CAROL, Given, NOW, by, given};
+    use uuid::Uuid;
 
-/// The `@names` in a text, without their `@`, lower-case, each once, in order. What they mean is the caller's to find.
-pub fn names_mentioned(content: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut before = None;
-    let mut chars = content.char_indices().peekable();
-    while let Some((at, c)) = chars.next() {
-        // An @ within a word is part of an address, not a mention.
-        if c == '@' && !before.is_some_and(|b: char| b.is_alphanumeric() || matches!(b, '.' | '_' | '-' | '@')) {
-            let rest = &content[at + 1..];
-            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))).unwrap_or(rest.len());
-            let name = rest[..end].to_ascii_lowercase();
-            if !name.is_empty() && !names.contains(&name) {
-                names.push(name);
-            }
+    const ID: MessageId = MessageId(Uuid::from_u128(0x31));
+    const ROOT: MessageId = MessageId(Uuid::from_u128(0x30));
+    const CONVERSATION: ConversationId = ConversationId(Uuid::from_u128(0x21));
+
+    fn new(content: &str) -> NewMessage {
+        NewMessage {
+            conversation: CONVERSATION,
+            content: content.to_owned(),
+            r#type: MessageType::Text,
+            reply_to: None,
+            thread_root: None,
+            mentions: vec![],
+            broadcast: None,
+            client_message_id: None,
+            created_at: NOW,
+            may_be_empty: false,
         }
-        before = Some(c);
     }
-    names
+    fn sent(content: &str) -> MessageEvent {
+        MessageEvent::Sent {
+            conversation_id: CONVERSATION,
+            sender_id: ALICE,
+            content: Personal::plain(content),
+            r#type: MessageType::Text,
+            reply_to_id: None,
+            thread_root_id: None,
+            mentions: vec![],
+            broadcast: None,
+            client_message_id: None,
+            created_at: NOW,
+        }
+    }
+    fn deleted() -> MessageEvent {
+        MessageEvent::Deleted { deleted_by: ALICE, deleted_at: NOW }
+    }
+    fn reaction(n: u128) -> ReactionId {
+        ReactionId(Uuid::from_u128(0x4000 + n))
+    }
+    fn react(n: u128, emoji: &str) -> MessageCommand {
+        MessageCommand::React { reaction: reaction(n), emoji: emoji.to_owned() }
+    }
+    fn reacted(n: u128, emoji: &str, user_id: UserId) -> MessageEvent {
+        MessageEvent::ReactionAdded { reaction_id: reaction(n), emoji: emoji.to_owned(), user_id }
+    }
+    fn unreacted(n: u128, emoji: &str, user_id: UserId) -> MessageEvent {
+        MessageEvent::ReactionRemoved { reaction_id: reaction(n), emoji: emoji.to_owned(), user_id }
+    }
+    fn edit(content: &str) -> MessageCommand {
+        MessageCommand::Edit { content: content.to_owned() }
+    }
+    fn unsent() -> Given<Message> {
+        given(ID, [])
+    }
+    /// Alice's message, and what came after.
+    fn message(past: impl IntoIterator<Item = MessageEvent>) -> Given<Message> {
+        given(ID, std::iter::once(sent("hello")).chain(past))
+    }
+
+    #[test]
+    fn a_message_is_sent_by_whoever_asks() {
+        unsent().when(MessageCommand::Send(new("hello")), by(ALICE)).then([sent("hello")]);
+    }
+
+    #[test]
+    fn all_that_a_message_was_given_is_kept() {
+        let command = NewMessage {
+            r#type: MessageType::Image,
+            reply_to: Some(ROOT),
+            thread_root: Some(ROOT),
+            mentions: vec![BOB, CAROL],
+            broadcast: Some(Broadcast::Here),
+            client_message_id: Some("device 7".to_owned()),
+            created_at: NOW.plus_millis(-1),
+            ..new("hello")
+        };
+        unsent().when(MessageCommand::Send(command), by(BOB)).then([MessageEvent::Sent {
+            conversation_id: CONVERSATION,
+            sender_id: BOB,
+            content: Personal::plain("hello"),
+            r#type: MessageType::Image,
+            reply_to_id: Some(ROOT),
+            thread_root_id: Some(ROOT),
+            mentions: vec![BOB, CAROL],
+            broadcast: Some(Broadcast::Here),
+            client_message_id: Some("device 7".to_owned()),
+            created_at: NOW.plus_millis(-1),
+        }]);
+    }
+
+    #[test]
+    fn a_message_is_sent_once() {
+        message([]).when(MessageCommand::Send(new("hello")), by(ALICE)).then_refused(MessageError::AlreadyExists);
+    }
+
+    #[test]
+    fn a_deleted_message_is_not_sent_again() {
+        let command = MessageCommand::Send(new("hello"));
+        message([deleted()]).when(command, by(ALICE)).then_refused(MessageError::AlreadyExists);
+    }
+
+    #[test]
+    fn an_empty_message_is_refused() {
+        unsent().when(MessageCommand::Send(new("")), by(ALICE)).then_refused(MessageError::ContentMissing);
+    }
+
+    #[test]
+    fn an_imported_message_may_be_empty() {
+        let command = NewMessage { may_be_empty: true, ..new("") };
+        unsent().when(MessageCommand::Send(command), by(ALICE)).then([sent("")]);
+    }
+
+    #[test]
+    fn a_message_of_40_000_characters_is_taken_whatever_they_weigh() {
+        let content = "👍".repeat(40_000);
+        unsent().when(MessageCommand::Send(new(&content)), by(ALICE)).then([sent(&content)]);
+    }
+
+    #[test]
+    fn a_message_of_40_001_characters_is_refused_even_from_an_import() {
+        let command = NewMessage { may_be_empty: true, ..new(&"x".repeat(40_001)) };
+        unsent().when(MessageCommand::Send(command), by(ALICE)).then_refused(MessageError::ContentTooLong);
+    }
+
+    #[test]
+    fn the_text_of_a_message_is_kept_to_the_letter() {
+        let text = "  one\n\ttwo \u{202e}\0 ";
+        unsent().when(MessageCommand::Send(new(text)), by(ALICE)).then([sent(text)]);
+    }
+
+    #[test]
+    fn a_client_message_id_that_is_empty_too_long_or_not_printable_is_refused() {
+        for id in ["", &"x".repeat(129), "a\nb"] {
+            let command = NewMessage { client_message_id: Some(id.to_owned()), ..new("hello") };
+            unsent().when(MessageCommand::Send(command), by(ALICE)).then_refused(MessageError::ClientMessageIdInvalid);
+        }
+    }
+
+    #[test]
+    fn its_sender_edits_a_message() {
+        let event = MessageEvent::Edited { content: Personal::plain("bye"), edited_at: NOW };
+        message([]).when(edit("bye"), by(ALICE)).then([event]);
+    }
+
+    #[test]
+    fn nobody_else_edits_a_message() {
+        message([]).when(edit("bye"), by(BOB)).then_refused(MessageError::NotTheSender);
+    }
+
+    #[test]
+    fn an_edit_keeps_the_rules_of_a_text() {
+        message([]).when(edit(""), by(ALICE)).then_refused(MessageError::ContentMissing);
+        message([]).when(edit(&"x".repeat(40_001)), by(ALICE)).then_refused(MessageError::ContentTooLong);
+    }
+
+    #[test]
+    fn a_deleted_message_cannot_be_edited() {
+        message([deleted()]).when(edit("back"), by(ALICE)).then_refused(MessageError::AlreadyDeleted);
+    }
+
+    #[test]
+    fn its_sender_deletes_a_message() {
+        message([]).when(MessageCommand::Delete { moderator: false }, by(ALICE)).then([deleted()]);
+    }
+
+    #[test]
+    fn who_runs_the_conversation_deletes_a_message() {
+        let event = MessageEvent::Deleted { deleted_by: BOB, deleted_at: NOW };
+        message([]).when(MessageCommand::Delete { moderator: true }, by(BOB)).then([event]);
+    }
+
+    #[test]
+    fn nobody_else_deletes_a_message() {
+        message([]).when(MessageCommand::Delete { moderator: false }, by(BOB)).then_refused(MessageError::NotAllowed);
+    }
+
+    #[test]
+    fn a_message_is_deleted_once() {
+        message([deleted()]).when(MessageCommand::Delete { moderator: false }, by(ALICE)).then_nothing();
+    }
+
+    #[test]
+    fn a_message_that_was_never_sent_is_not_found() {
+        let unreact = MessageCommand::Unreact { reaction: reaction(1) };
+        let unreact_emoji = MessageCommand::UnreactEmoji { emoji: "👍".to_owned() };
+        for command in [edit("x"), MessageCommand::Delete { moderator: true }, react(1, "👍"), unreact, unreact_emoji]
+        {
+            unsent().when(command, by(ALICE)).then_refused(MessageError::NotFound);
+        }
+    }
+
+    #[test]
+    fn someone_reacts() {
+        message([]).when(react(1, "👍"), by(BOB)).then([reacted(1, "👍", BOB)]);
+    }
+
+    #[test]
+    fn the_same_reaction_twice_is_one() {
+        message([reacted(1, "👍", BOB)]).when(react(2, "👍"), by(BOB)).then_nothing();
+    }
+
+    #[test]
+    fn another_person_and_another_emoji_are_reactions_of_their_own() {
+        message([reacted(1, "👍", BOB)]).when(react(2, "👍"), by(CAROL)).then([reacted(2, "👍", CAROL)]);
+        message([reacted(1, "👍", BOB)]).when(react(2, "🎉"), by(BOB)).then([reacted(2, "🎉", BOB)]);
+    }
+
+    #[test]
+    fn what_is_no_emoji_is_no_reaction() {
+        for text in ["", "👍👍", "nice", ":party", "e\u{301}"] {
+            message([]).when(react(1, text), by(BOB)).then_refused(MessageError::NotAnEmoji);
+        }
+    }
+
+    #[test]
+    fn one_person_puts_at_most_fifty_emoji_on_a_message() {
+        let fifty = || (0..50).map(|n| reacted(n, &format!(":e{n}:"), BOB));
+        message(fifty()).when(react(50, ":e50:"), by(BOB)).then_refused(MessageError::TooManyReactions);
+        message(fifty()).when(react(50, ":e50:"), by(CAROL)).then([reacted(50, ":e50:", CAROL)]);
+        message(fifty().skip(1)).when(react(50, ":e50:"), by(BOB)).then([reacted(50, ":e50:", BOB)]);
+    }
+
+    #[test]
+    fn a_deleted_message_takes_no_reaction() {
+        message([deleted()]).when(react(1, "👍"), by(BOB)).then_refused(MessageError::AlreadyDeleted);
+    }
+
+    #[test]
+    fn who_reacted_takes_the_reaction_back() {
+        let command = MessageCommand::Unreact { reaction: reaction(1) };
+        message([reacted(1, "👍", BOB)]).when(command, by(BOB)).then([unreacted(1, "👍", BOB)]);
+    }
+
+    #[test]
+    fn a_reaction_is_taken_back_by_its_emoji_too() {
+        let past = [reacted(1, "👍", CAROL), reacted(2, "🎉", BOB), reacted(3, "👍", BOB)];
+        let command = MessageCommand::UnreactEmoji { emoji: "👍".to_owned() };
+        message(past).when(command, by(BOB)).then([unreacted(3, "👍", BOB)]);
+    }
+
+    #[test]
+    fn the_reaction_of_another_stays() {
+        let by_id = MessageCommand::Unreact { reaction: reaction(1) };
+        message([reacted(1, "👍", BOB)]).when(by_id, by(CAROL)).then_refused(MessageError::NotTheReactor);
+        let by_emoji = MessageCommand::UnreactEmoji { emoji: "👍".to_owned() };
+        message([reacted(1, "👍", BOB)]).when(by_emoji, by(CAROL)).then_refused(MessageError::ReactionNotFound);
+    }
+
+    #[test]
+    fn an_unknown_reaction_is_not_found() {
+        let command = MessageCommand::Unreact { reaction: reaction(2) };
+        message([reacted(1, "👍", BOB)]).when(command, by(BOB)).then_refused(MessageError::ReactionNotFound);
+    }
+
+    #[test]
+    fn the_reactions_of_a_deleted_message_are_gone_with_it() {
+        let command = MessageCommand::Unreact { reaction: reaction(1) };
+        message([reacted(1, "👍", BOB), deleted()]).when(command, by(BOB)).then_refused(MessageError::AlreadyDeleted);
+        assert!(message([reacted(1, "👍", BOB), deleted()]).state.reactions().is_empty());
+    }
+
+    #[test]
+    fn a_reaction_can_be_given_again_after_its_removal() {
+        let past = [reacted(1, "👍", BOB), unreacted(1, "👍", BOB)];
+        message(past).when(react(2, "👍"), by(BOB)).then([reacted(2, "👍", BOB)]);
+    }
+
+    #[test]
+    fn a_message_remembers_where_it_stands_and_whose_it_is() {
+        let state = message([deleted()]).state;
+        assert_eq!((state.conversation(), state.sender()), (Some(CONVERSATION), Some(ALICE)));
+        assert_eq!((state.position(), state.is_deleted()), (Some(Position(1)), true));
+    }
+
+    #[test]
+    fn a_text_is_sealed_under_the_senders_key_of_its_conversation_and_quarter() {
+        let scope = KeyScope::Conversation { person: ALICE, conversation: CONVERSATION, quarter: NOW.quarter() };
+        assert_eq!(message([]).state.key_scope(), Some(scope));
+        assert_eq!(unsent().state.key_scope(), None);
+    }
 }

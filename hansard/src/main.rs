@@ -1,1 +1,5 @@
-fn main() {}
+//! The `hansard` program: see [`hansard::cli`].
+
+fn main() -> std::process::ExitCode {
+    hansard::cli::main()
+}

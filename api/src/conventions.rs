@@ -1,0 +1,280 @@
+//! The conventions on routes made for the purpose, without a store.
+
+use crate::{
+    Backend, Bearer, Condition, Front, FrontConfig, Lag, Problem,
+    address::ClientAddress,
+    caller::{Auditor, Caller},
+    envelope::{Deletion, Listed, Read, Written},
+    extract::{Json, Path, Query},
+    fields::body,
+    layer::observe::Observed,
+    page::Page,
+    router_of, rule,
+    slice::Slice,
+};
+use axum::{
+    Extension, Router,
+    body::{Body, to_bytes},
+    extract::ConnectInfo,
+    http::{HeaderMap, Method, Request, StatusCode},
+};
+use chrono::DateTime;
+use domain::{ConversationId, Position, SessionId, UserId, user::SystemRole};
+use futures::{FutureExt, future::BoxFuture};
+use runtime::{
+    clock::FixedClock,
+    id::SeededIds,
+    settings::Origins,
+};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+use tower::ServiceExt;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+mod documents;
+mod health;
+mod input;
+mod names;
+mod overload;
+mod problems;
+mod writes;
+
+/// Stands for the layers below; a token is a username.
+struct Fake {
+    applied: AtomicI64,
+    head: AtomicI64,
+    is_known_to_lag: AtomicBool,
+    condition: Mutex<Condition>,
+}
+
+fn session(name: &str) -> Option<(UserId, SystemRole)> {
+    let (number, role) = match name {
+        "alice" => (1, None),
+        "audrey" => (2, Some(SystemRole::Auditor)),
+        "root" => (3, Some(SystemRole::Admin)),
+        _ => return None,
+    };
+    Some((UserId(Uuid::from_u128(number)), role.unwrap_or(SystemRole::Auditor))).filter(|_| role.is_some() || name == "alice")
+}
+
+impl Backend for Fake {
+    fn authenticate<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Bearer, Problem>> {
+        async move {
+            if token == "old" {
+                return Err(Problem::unauthenticated("token_expired", "the token has expired"));
+            }
+            let (user, role) = session(token).ok_or_else(|| Problem::unauthenticated("token_invalid", "no such token"))?;
+            let roles = if token == "alice" { vec![] } else { vec![role] };
+            Ok(Bearer { user, username: token.to_owned(), session: SessionId(Uuid::from_u128(9)), roles })
+        }
+        .boxed()
+    }
+    fn head(&self) -> Position {
+        Position(self.head.load(Ordering::Relaxed))
+    }
+    fn applied(&self) -> Position {
+        Position(self.applied.load(Ordering::Relaxed))
+    }
+    fn is_known_to_lag(&self) -> bool {
+        self.is_known_to_lag.load(Ordering::Relaxed)
+    }
+    fn wait_for(&self, position: Position, at_most: Duration) -> BoxFuture<'_, bool> {
+        async move {
+            tokio::time::timeout(at_most, async {
+                while self.applied() < position {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            })
+            .await
+            .is_ok()
+        }
+        .boxed()
+    }
+    fn condition(&self) -> BoxFuture<'_, Condition> {
+        async { self.condition.lock().expect("not poisoned").clone() }.boxed()
+    }
+}
+
+body! {
+    /// Something to make.
+    struct NewThing {
+        name: String => rule::name,
+        owner_id: Option<UserId>,
+    }
+}
+
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Thing {
+    name: String,
+    correlation_id: String,
+    traceparent: Option<String>,
+    idempotency: Option<String>,
+}
+
+fn things() -> Slice<Front> {
+    Slice::new("thing", "Things for tests")
+        .with(routes!(list, create))
+        .with(routes!(get, delete))
+        .with(routes!(record))
+        .with(routes!(panic))
+        .with(routes!(slow))
+        .with(routes!(whoami))
+        .with(routes!(no_change))
+}
+
+#[utoipa::path(get, path = "/things", params(Page), responses((status = 200, body = Listed<u32>)))]
+async fn list(_: Caller, Query(page): Query<Page>) -> Listed<u32> {
+    Listed::one_more(vec![1, 2, 3], page)
+}
+
+#[utoipa::path(post, path = "/things", request_body = NewThing, responses((status = 201, body = Written<Thing>)))]
+async fn create(caller: Caller, Json(body): Json<NewThing>) -> Written<Thing> {
+    let order = caller.order();
+    let wrote = caller.settle(Some(Position(10)), true).await;
+    wrote.answer(Thing {
+        name: body.name,
+        correlation_id: order.correlation_id,
+        traceparent: order.traceparent,
+        idempotency: order.idempotency.map(|key| format!("{}:{}", key.scope, key.body_hash)),
+    })
+}
+
+#[utoipa::path(get, path = "/things/{id}", params(("id" = ConversationId, Path)), responses((status = 200, body = Read<ConversationId>)))]
+async fn get(_: Caller, Path(id): Path<ConversationId>) -> Read<ConversationId> {
+    Read::of(id)
+}
+
+#[utoipa::path(delete, path = "/things/{id}", params(("id" = ConversationId, Path)), responses((status = 200, body = Written<Deletion>)))]
+async fn delete(caller: Caller, Path(id): Path<ConversationId>) -> Written<Deletion> {
+    caller.settle(Some(Position(10)), false).await.deleted(id)
+}
+
+#[utoipa::path(get, path = "/record", responses((status = 200, body = Read<String>)))]
+async fn record(Auditor(caller): Auditor) -> Read<String> {
+    Read::of(caller.username)
+}
+
+#[utoipa::path(get, path = "/panic", security(()), responses((status = 200)))]
+async fn panic() -> StatusCode {
+    panic!("SELECT secret FROM somewhere.rs")
+}
+
+#[utoipa::path(get, path = "/slow", security(()), responses((status = 200)))]
+async fn slow() {
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+}
+
+#[utoipa::path(get, path = "/whoami", security(()), responses((status = 200, body = Read<String>)))]
+async fn whoami(address: Option<Extension<ClientAddress>>, Extension(observed): Extension<Observed>) -> Read<String> {
+    let address = address.map_or_else(String::new, |Extension(address)| address.0.to_string());
+    Read::of(format!("{address} {}", observed.request_id))
+}
+
+#[utoipa::path(put, path = "/no-change", responses((status = 200, body = Written<bool>)))]
+async fn no_change(caller: Caller) -> Written<bool> {
+    caller.settle(None, false).await.answer(true)
+}
+
+struct Bench {
+    router: Router,
+    front: Front,
+    fake: Arc<Fake>,
+}
+
+/// An answer, read.
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    text: String,
+    body: Value,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
+    }
+    fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+    fn fields(&self) -> Vec<&str> {
+        let errors = self.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        errors.iter().filter_map(|error| error["field"].as_str()).collect()
+    }
+    /// That it is an error in the one shape that errors have.
+    #[track_caller]
+    fn assert_problem(&self, status: u16, code: &str) {
+        assert_eq!((self.status, self.code()), (status, code), "{}", self.text);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(self.body["status"], status);
+        assert_eq!(self.body["requestId"], self.header("x-request-id"));
+        assert!(self.body["type"].is_string() && self.body["title"].is_string(), "{}", self.text);
+    }
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+    fn with(change: impl FnOnce(&mut FrontConfig)) -> Self {
+        let lag = BTreeMap::from([("core".to_owned(), Lag { events: 0, seconds: 0.0 })]);
+        let condition = Condition { postgres: true, schema_is_current: true, nats: true, lag };
+        let fake = Arc::new(Fake {
+            applied: AtomicI64::new(10),
+            head: AtomicI64::new(10),
+            is_known_to_lag: AtomicBool::new(false),
+            condition: Mutex::new(condition),
+        });
+        let clock = Arc::new(FixedClock::at(DateTime::from_timestamp(1_800_000_000, 0).expect("a time")));
+        let ids = Arc::new(SeededIds::new(1, clock.clone()));
+        let mut config = FrontConfig::new(clock, ids, fake.clone(), [7; 32]);
+        config.cors_origins = Origins::These(vec!["http://localhost:5173".to_owned()]);
+        change(&mut config);
+        let front = Front::new(config);
+        let router = router_of(vec![crate::health::slice()], vec![things()], front.clone(), &front);
+        Self { router, front, fake }
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.expect("infallible");
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, usize::MAX).await.expect("a body");
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let body = serde_json::from_str(&text).unwrap_or_default();
+        Answer { status: parts.status.as_u16(), headers: parts.headers, text, body }
+    }
+    /// As Alice, with headers such as `prefer: respond-async`.
+    async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if !headers.iter().any(|(name, _)| *name == "authorization") {
+            request = request.header("authorization", "Bearer alice");
+        }
+        for (name, value) in headers.iter().filter(|(_, value)| *value != "none") {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(body.into()).expect("a request")).await
+    }
+    async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, &[], Body::empty()).await
+    }
+    async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.post_with(path, &[], body).await
+    }
+    async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let headers: Vec<_> = [("content-type", "application/json")].iter().chain(headers).copied().collect();
+        self.ask(Method::POST, path, &headers, body.to_string()).await
+    }
+}
+
+fn thing() -> Value {
+    json!({"name": "a thing"})
+}

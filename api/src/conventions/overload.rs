@@ -1,0 +1,90 @@
+//! What happens when it is too much, and at the end.
+
+use super::*;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+};
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_takes_too_long_is_answered_503() {
+    let answer = Bench::new().get("/api/slow").await;
+    answer.assert_problem(503, "timed_out");
+    assert_eq!(answer.header("retry-after"), "1");
+}
+
+#[tokio::test]
+async fn more_requests_than_are_admitted_are_told_to_come_back_and_health_still_answers() {
+    let bench = Bench::with(|config| config.requests_at_once_max = 1);
+    let router = bench.router.clone();
+    let held = tokio::spawn(router.oneshot(Request::get("/api/slow").body(Body::empty()).expect("request")));
+    while bench.front.admission.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let answer = bench.get("/api/things").await;
+    answer.assert_problem(503, "overloaded");
+    assert_eq!(answer.header("retry-after"), "1");
+    assert_eq!(bench.get("/health").await.status, 200);
+    held.abort();
+    let _ = held.await;
+    assert_eq!(bench.get("/api/things").await.status, 200);
+}
+
+/// A listening server, and the word that ends it.
+async fn listening(bench: &Bench) -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (end, ended) = oneshot::channel::<()>();
+    let (router, connections) = (bench.router.clone(), bench.front.connections.clone());
+    let serving = tokio::spawn(crate::serve(router, listener, connections, async {
+        let _ = ended.await;
+    }));
+    (address, end, serving)
+}
+
+#[tokio::test]
+async fn open_connections_are_counted() {
+    let bench = Bench::new();
+    let (address, end, serving) = listening(&bench).await;
+    let connection = TcpStream::connect(address).await.expect("connected");
+    let counted = async |wanted: usize| {
+        for _ in 0..500 {
+            if bench.get("/health").await.body["openConnections"] == wanted {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        false
+    };
+    assert!(counted(1).await);
+    drop(connection);
+    assert!(counted(0).await);
+    end.send(()).expect("serving");
+    serving.await.expect("served");
+}
+
+#[tokio::test]
+async fn at_the_end_a_request_in_flight_is_answered_and_no_new_one_is_taken() {
+    let bench = Bench::new();
+    bench.fake.applied.store(9, Ordering::Relaxed);
+    let (address, end, serving) = listening(&bench).await;
+    let mut connection = TcpStream::connect(address).await.expect("connected");
+    let body = thing().to_string();
+    let request = format!(
+        "POST /api/things HTTP/1.1\r\nhost: x\r\nauthorization: Bearer alice\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    connection.write_all(request.as_bytes()).await.expect("written");
+    while bench.front.admission.available_permits() == 1_024 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    end.send(()).expect("serving");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(TcpStream::connect(address).await.is_err(), "no new connection is taken");
+    bench.fake.applied.store(10, Ordering::Relaxed);
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.expect("read");
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    serving.await.expect("served");
+}

@@ -1,0 +1,33 @@
+//! Reading the record: every reading is itself an event.
+
+use crate::{
+    Caller, CommandError, Commands,
+    run::{Decided, Round},
+};
+use domain::{
+    Aggregate, ConversationId, Position,
+    audit::{Access, AuditCommand, Resource},
+};
+use event_store::Loaded;
+use uuid::Uuid;
+
+/// Notes that someone reads the record. What they get ends before the position that this answers.
+pub async fn access(
+    commands: &Commands,
+    caller: &Caller,
+    resource: Resource,
+    conversation: Option<ConversationId>,
+    after: Option<Position>,
+) -> Result<Position, CommandError> {
+    let id: Uuid = commands.new_id();
+    let done = commands
+        .run(caller, async |round: &Round<'_>| {
+            let reading: Loaded<Access> = Loaded::fresh(id);
+            let events = reading.state.decide(AuditCommand::Access { resource, conversation, after }, &round.context)?;
+            let mut append = round.append();
+            append.write_in(&reading, events, conversation, None);
+            Ok(Decided { append, value: id, created: true })
+        })
+        .await?;
+    done.position.ok_or_else(|| CommandError::Internal("a reading was not recorded".to_owned()))
+}

@@ -1,0 +1,11 @@
+//! What the store knows of messages: each conversation's are counted, in the order of the log.
+
+use serde_json::Value;
+
+/// The type of the streams whose rows count.
+pub(crate) const COUNTER_TYPE: &str = "conversation";
+
+/// The conversation whose count an event takes part in.
+pub(crate) fn counted_conversation<'a>(event_type: &str, payload: &'a Value) -> Option<&'a str> {
+    if event_type == "message.sent" { payload.get("conversationId")?.as_str() } else { None }
+}

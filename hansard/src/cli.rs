@@ -1,0 +1,166 @@
+//! The command line: [`main`] reads it and runs one command. A command is a file beside this one and a variant below.
+
+use crate::{config, up};
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
+use runtime::{
+    settings::{Reading, Settings, Source, WrongSettings},
+    telemetry,
+};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// What went wrong, in words for the person at the command line: the process says it and exits with 1.
+pub type Failure = Box<dyn Error + Send + Sync>;
+pub type Outcome = Result<ExitCode, Failure>;
+
+const AFTER_HELP: &str = "Settings are environment variables, also read from `.env` in the working directory: \
+    `hansard config show` tells them all.\nExit status: 0 done, 1 failed, 2 wrong usage.";
+
+/// Team chat whose every change is an event in a log that can be proved, replayed and asked.
+#[derive(Debug, Parser)]
+#[command(name = "hansard", version, after_help = AFTER_HELP, max_term_width = 120)]
+struct Cli {
+    /// Where the embedded servers and generated secrets are kept; else HANSARD_DATA_DIR, else .hansard
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Up(up::Up),
+    Config(config::Config),
+}
+
+impl Command {
+    async fn run(self, context: Context) -> Outcome {
+        match self {
+            Self::Up(command) => command.run(context).await,
+            Self::Config(command) => command.run(context),
+        }
+    }
+}
+
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let run = || -> Outcome {
+        let context = Context::new(cli.data_dir.as_deref())?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(cli.command.run(context))
+    };
+    run().unwrap_or_else(|failure| {
+        eprintln!("hansard: {}", chain(failure.as_ref()));
+        ExitCode::FAILURE
+    })
+}
+
+/// Prints help and versions as asked, and else what is wrong with the usage. A command that only has others under it
+/// explains itself.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Nothing can be done where even this can't be printed.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ => ExitCode::from(2),
+    }
+}
+
+/// The error and what caused it, as far as it adds something.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// What every command starts from.
+#[derive(Debug)]
+pub struct Context {
+    pub reading: Reading,
+}
+
+impl Context {
+    fn new(data_dir: Option<&Path>) -> Result<Self, Failure> {
+        let mut reading = Reading::of_process()?;
+        if let Some(dir) = data_dir {
+            let dir = dir.to_str().ok_or("--data-dir must be Unicode")?;
+            reading.overrule("HANSARD_DATA_DIR", dir.to_owned(), Source::CommandLine);
+        }
+        Ok(Self { reading })
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.reading.text("HANSARD_DATA_DIR").unwrap_or_default().into()
+    }
+
+    /// For a process that stays: the settings, with its log begun as they say.
+    pub fn begin(&self) -> Result<Settings, WrongSettings> {
+        let settings = self.reading.settings()?;
+        telemetry::log_to_stderr(&settings.telemetry);
+        for warning in self.reading.warnings() {
+            tracing::warn!("{warning}");
+        }
+        Ok(settings)
+    }
+
+    /// For a command that does one thing: as [`Self::begin`], but unless LOG_LEVEL is set only warnings are logged.
+    pub fn begin_quietly(&mut self) -> Result<Settings, WrongSettings> {
+        self.reading.supply("LOG_LEVEL", "warn".to_owned(), Source::Default);
+        self.begin()
+    }
+}
+
+/// The whole tree of commands, for those who document or complete it.
+pub fn tree() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn explained(command: &clap::Command, path: &str) {
+        assert!(command.get_about().is_some(), "{path} says what it does");
+        for inner in command.get_subcommands() {
+            explained(inner, &format!("{path} {}", inner.get_name()));
+        }
+    }
+
+    #[test]
+    fn the_tree_of_commands_is_sound_and_explains_itself() {
+        tree().debug_assert();
+        explained(&tree(), "hansard");
+    }
+
+    #[test]
+    fn the_data_directory_may_stand_before_or_after_the_command() {
+        for line in [["hansard", "--data-dir", "x", "up"], ["hansard", "up", "--data-dir", "x"]] {
+            let cli = Cli::try_parse_from(line).unwrap();
+            assert_eq!(cli.data_dir.as_deref(), Some(Path::new("x")));
+        }
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        let inner = std::io::Error::other("disk on fire");
+        let failure: Failure = Box::new(crate::stack::StackError::File {
+            what: "a file can't be written:",
+            path: "x".into(),
+            source: inner,
+        });
+        assert_eq!(chain(failure.as_ref()), "a file can't be written: x: disk on fire");
+    }
+}

@@ -1,0 +1,120 @@
+//! [`State`]: what a stack remembers from one start to the next, in `stack.json`: ports and passwords.
+
+use super::{DataDir, Endpoints, StackError, port};
+use runtime::id::{Ids, SystemIds};
+use serde::{Deserialize, Serialize};
+use std::{fmt::Write, fs, io};
+
+const FILE: &str = "stack.json";
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct State {
+    pub postgres_port: u16,
+    pub owner_password: String,
+    pub app_password: String,
+    pub nats_port: u16,
+    pub nats_password: String,
+    pub nats_system_password: String,
+    /// The process whose servers are ready, while they are.
+    pub owner_pid: Option<u32>,
+}
+
+impl State {
+    /// What is remembered, or a new state; and whether it is new. The caller holds the directory's lock.
+    pub fn open(dir: &DataDir) -> Result<(Self, bool), StackError> {
+        let (mut state, is_new) = match Self::read(dir)? {
+            Some(state) => (state, false),
+            None => (Self::new(&SystemIds), true),
+        };
+        state.owner_pid = None;
+        state.write(dir)?;
+        Ok((state, is_new))
+    }
+
+    /// None where nothing is remembered.
+    pub fn read(dir: &DataDir) -> Result<Option<Self>, StackError> {
+        let path = dir.path().join(FILE);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StackError::file("the stack's state can't be read:", &path)(error)),
+        };
+        let read = serde_json::from_str(&text).map_err(io::Error::from);
+        read.map(Some)
+            .map_err(StackError::file("the stack's state can't be understood (delete it to have a new one):", &path))
+    }
+
+    pub fn write(&self, dir: &DataDir) -> Result<(), StackError> {
+        dir.write_private(FILE, &serde_json::to_string_pretty(self).expect("text and numbers can be written as JSON"))
+    }
+
+    fn new(ids: &dyn Ids) -> Self {
+        Self {
+            postgres_port: port::draw(ids),
+            owner_password: password(ids),
+            app_password: password(ids),
+            nats_port: port::draw(ids),
+            nats_password: password(ids),
+            nats_system_password: password(ids),
+            owner_pid: None,
+        }
+    }
+
+    /// Keeps the ports of last time where they are free.
+    pub fn choose_ports(&mut self) {
+        self.postgres_port = port::free(self.postgres_port, &SystemIds);
+        self.nats_port = port::free_beside(self.nats_port, self.postgres_port, &SystemIds);
+    }
+
+    /// Whether something listens on both ports.
+    pub fn is_open(&self) -> bool {
+        port::is_open(self.postgres_port) && port::is_open(self.nats_port)
+    }
+
+    pub fn endpoints(&self) -> Endpoints {
+        let postgres = |role: &str, password: &str| {
+            format!("postgres://{role}:{password}@127.0.0.1:{}/{}", self.postgres_port, super::postgres::DATABASE)
+        };
+        Endpoints {
+            database_url: postgres(super::postgres::APP, &self.app_password),
+            database_admin_url: postgres(super::postgres::OWNER, &self.owner_password),
+            nats_url: format!("nats://hansard:{}@127.0.0.1:{}", self.nats_password, self.nats_port),
+        }
+    }
+}
+
+/// 192 bits in letters that need no escaping, in an address or in SQL.
+fn password(ids: &dyn Ids) -> String {
+    ids.random_bytes::<24>().iter().fold(String::with_capacity(48), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a string takes all text");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn passwords_are_remembered_in_a_file_that_only_its_owner_reads() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = DataDir::at(scratch.path());
+        let (state, is_new) = State::open(&dir).unwrap();
+        assert!(is_new);
+        let (again, is_new) = State::open(&dir).unwrap();
+        assert!(!is_new);
+        assert!(again.endpoints() == state.endpoints());
+        let mode = fs::metadata(scratch.path().join(FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_broken_state_is_named() {
+        let scratch = tempfile::tempdir().unwrap();
+        fs::write(scratch.path().join(FILE), "{").unwrap();
+        let error = State::read(&DataDir::at(scratch.path())).err().unwrap().to_string();
+        assert!(error.contains("stack.json") && error.contains("delete it"), "{error}");
+    }
+}

@@ -1,0 +1,88 @@
+//! [`participants`]: who is in a conversation, in the order in which they joined.
+
+use super::{ParticipantSummary, ParticipantView, access};
+use crate::{Listed, ProjectionError, Views, user::summary, word};
+use domain::{ConversationId, UserId};
+use sqlx::{PgConnection, Row, postgres::PgRow};
+use std::collections::HashMap;
+use uuid::Uuid;
+
+type Time = chrono::DateTime<chrono::Utc>;
+
+/// As many participants stand in a conversation itself.
+pub const FIRST_PARTICIPANTS: i64 = 20;
+
+const COLUMNS: &str = "p.conversation_id, p.user_id, p.role, p.joined_at, p.last_read_at, p.added_by, \
+                       u.username, u.first_name, u.last_name, u.avatar_url";
+
+/// A page of them. None where the conversation is not the person's to see.
+pub async fn participants(
+    views: &Views,
+    user: UserId,
+    conversation: ConversationId,
+    limit: i64,
+    offset: i64,
+) -> Result<Option<Listed<ParticipantView>>, ProjectionError> {
+    let mut tx = views.snapshot().await?;
+    if access(&mut tx, user, conversation).await?.is_none() {
+        return Ok(None);
+    }
+    // People are looked up for the page only, and not for what lies before it.
+    let query = format!(
+        "SELECT {COLUMNS} FROM (SELECT * FROM participant_view WHERE conversation_id = $1 \
+           ORDER BY joined_position, joined_rank LIMIT $2 OFFSET $3) p \
+         LEFT JOIN user_view u ON u.id = p.user_id ORDER BY p.joined_position, p.joined_rank"
+    );
+    let rows = sqlx::query(&query).bind(conversation.0).bind(limit.saturating_add(1)).bind(offset).fetch_all(&mut *tx).await?;
+    let total = total(&mut tx, conversation).await?;
+    let listed = Listed::of(rows.iter().map(read).collect::<Result<Vec<_>, _>>()?, limit);
+    Ok(Some(Listed { total: Some(total), ..listed }))
+}
+
+/// The first of them and how many there are. None where the conversation is not the person's to see.
+pub async fn participant_summary(
+    views: &Views,
+    user: UserId,
+    conversation: ConversationId,
+) -> Result<Option<ParticipantSummary>, ProjectionError> {
+    let first = participants(views, user, conversation, FIRST_PARTICIPANTS, 0).await?;
+    Ok(first.map(|first| ParticipantSummary {
+        participant_count: first.total.unwrap_or_default(),
+        participants: first.items,
+    }))
+}
+
+async fn total(connection: &mut PgConnection, conversation: ConversationId) -> Result<i64, ProjectionError> {
+    let count = sqlx::query_scalar("SELECT participant_count FROM conversation_view WHERE id = $1");
+    Ok(count.bind(conversation.0).fetch_one(connection).await?)
+}
+
+/// The first participants of each of these conversations.
+pub(super) async fn first_participants(
+    connection: &mut PgConnection,
+    conversations: &[Uuid],
+) -> Result<HashMap<ConversationId, Vec<ParticipantView>>, ProjectionError> {
+    let query = format!(
+        "SELECT {COLUMNS} FROM unnest($1::uuid[]) AS c (id) CROSS JOIN LATERAL ( \
+           SELECT * FROM participant_view WHERE conversation_id = c.id ORDER BY joined_position, joined_rank LIMIT $2) p \
+         LEFT JOIN user_view u ON u.id = p.user_id ORDER BY p.joined_position, p.joined_rank"
+    );
+    let mut found: HashMap<ConversationId, Vec<ParticipantView>> = HashMap::new();
+    for row in sqlx::query(&query).bind(conversations).bind(FIRST_PARTICIPANTS).fetch_all(connection).await? {
+        let conversation = ConversationId(row.try_get("conversation_id")?);
+        found.entry(conversation).or_default().push(read(&row)?);
+    }
+    Ok(found)
+}
+
+fn read(row: &PgRow) -> Result<ParticipantView, ProjectionError> {
+    let is_known = row.try_get::<Option<&str>, _>("username")?.is_some();
+    Ok(ParticipantView {
+        user_id: UserId(row.try_get("user_id")?),
+        user: if is_known { Some(summary(row, "user_id")?) } else { None },
+        role: word::read("participant_view", row.try_get("role")?)?,
+        joined_at: row.try_get::<Time, _>("joined_at")?.into(),
+        last_read_at: row.try_get::<Option<Time>, _>("last_read_at")?.map(Into::into),
+        added_by: UserId(row.try_get("added_by")?),
+    })
+}
