@@ -37,7 +37,8 @@ mod tests {
 
     fn client(proxies: &str, peer: &str, forwarded: &[&'static str]) -> String {
         let proxies = Proxies(proxies.parse().expect("networks"));
-        let headers = forwarded.iter().map(|line| ("x-forwarded-for".parse().expect("name"), HeaderValue::from_static(line)));
+        let headers =
+            forwarded.iter().map(|line| ("x-forwarded-for".parse().expect("name"), HeaderValue::from_static(line)));
         proxies.client(peer.parse().expect("peer"), &headers.collect()).0.to_string()
     }
 

@@ -64,7 +64,9 @@ async fn events(
     Query(ask): Query<Events>,
 ) -> Result<Listed<AuditedEvent>, Problem> {
     let after = ask.after.unwrap_or_default();
-    let own = commands::audit::access(&app.commands, &caller.order(), Resource::Events, ask.conversation_id, Some(after)).await?;
+    let own =
+        commands::audit::access(&app.commands, &caller.order(), Resource::Events, ask.conversation_id, Some(after))
+            .await?;
     let limit = ask.limit.unwrap_or(100);
     let filter = EventFilter {
         aggregate_type: ask.aggregate_type,
@@ -114,7 +116,8 @@ async fn conversation(
     Path(id): Path<ConversationId>,
     Query(ask): Query<AsOf>,
 ) -> Result<Read<ConversationRecord>, Problem> {
-    let own = commands::audit::access(&app.commands, &caller.order(), Resource::Conversation, Some(id), ask.position).await?;
+    let own =
+        commands::audit::access(&app.commands, &caller.order(), Resource::Conversation, Some(id), ask.position).await?;
     let newest = Position(own.0 - 1);
     let position = match (ask.position, ask.at) {
         (Some(position), _) => position.min(newest),

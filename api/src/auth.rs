@@ -65,7 +65,7 @@ body! {
 body! {
     pub(crate) struct Logout {
         /// Read and not needed: the session is the access token's.
-        #[allow(dead_code, reason = "the contract names it")]
+        #[expect(dead_code, reason = "the contract names it")]
         refresh_token: Option<String>,
     }
 }
@@ -184,7 +184,7 @@ async fn refresh(State(app): State<App>, guest: Guest, Json(body): Json<Refresh>
 async fn logout(
     caller: Caller,
     State(app): State<App>,
-    Json(_): Json<Logout>,
+    Json(_unneeded): Json<Logout>,
 ) -> Result<Written<LoggedOut>, Problem> {
     let done = session::logout(&app.commands, &caller.order()).await?;
     let wrote = caller.settle(done.position, done.created).await;
@@ -198,7 +198,11 @@ async fn logout(
     params(Page),
     responses((status = 200, description = "Sessions", body = Listed<Session>)),
 )]
-async fn sessions(caller: Caller, State(app): State<App>, Query(page): Query<Page>) -> Result<Listed<Session>, Problem> {
+async fn sessions(
+    caller: Caller,
+    State(app): State<App>,
+    Query(page): Query<Page>,
+) -> Result<Listed<Session>, Problem> {
     let (limit, offset) = (i64::from(page.limit()) + 1, i64::from(page.offset()));
     let found = session::list(&app.commands, caller.user, limit, offset).await?;
     let found = found.into_iter().map(|session| Session {

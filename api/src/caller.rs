@@ -1,13 +1,8 @@
 //! [`Caller`]: who asks, proven by a bearer token, and [`Auditor`]: one who may read the record.
 
 use crate::{
-    address::ClientAddress,
-    envelope::Wrote,
-    freshness,
-    front::Front,
-    idempotency::Repeatable,
-    layer::observe::Observed,
-    problem::Problem,
+    address::ClientAddress, envelope::Wrote, freshness, front::Front, idempotency::Repeatable,
+    layer::observe::Observed, problem::Problem,
 };
 use axum::{
     extract::{FromRef, FromRequestParts, OriginalUri},

@@ -11,21 +11,18 @@ use crate::{
     page::Page,
     router_of, rule,
     slice::Slice,
+    testing::Answer,
 };
 use axum::{
     Extension, Router,
-    body::{Body, to_bytes},
+    body::Body,
     extract::ConnectInfo,
-    http::{HeaderMap, Method, Request, StatusCode},
+    http::{Method, Request, StatusCode},
 };
 use chrono::DateTime;
 use domain::{ConversationId, Position, SessionId, UserId, user::SystemRole};
 use futures::{FutureExt, future::BoxFuture};
-use runtime::{
-    clock::FixedClock,
-    id::SeededIds,
-    settings::Origins,
-};
+use runtime::{clock::FixedClock, id::SeededIds, settings::Origins};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -56,14 +53,14 @@ struct Fake {
     condition: Mutex<Condition>,
 }
 
-fn session(name: &str) -> Option<(UserId, SystemRole)> {
-    let (number, role) = match name {
-        "alice" => (1, None),
-        "audrey" => (2, Some(SystemRole::Auditor)),
-        "root" => (3, Some(SystemRole::Admin)),
-        _ => return None,
-    };
-    Some((UserId(Uuid::from_u128(number)), role.unwrap_or(SystemRole::Auditor))).filter(|_| role.is_some() || name == "alice")
+/// Alice has no role; Audrey and Root have one each.
+fn roles_of(name: &str) -> Option<Vec<SystemRole>> {
+    match name {
+        "alice" => Some(vec![]),
+        "audrey" => Some(vec![SystemRole::Auditor]),
+        "root" => Some(vec![SystemRole::Admin]),
+        _ => None,
+    }
 }
 
 impl Backend for Fake {
@@ -72,9 +69,9 @@ impl Backend for Fake {
             if token == "old" {
                 return Err(Problem::unauthenticated("token_expired", "the token has expired"));
             }
-            let (user, role) = session(token).ok_or_else(|| Problem::unauthenticated("token_invalid", "no such token"))?;
-            let roles = if token == "alice" { vec![] } else { vec![role] };
-            Ok(Bearer { user, username: token.to_owned(), session: SessionId(Uuid::from_u128(9)), roles })
+            let roles = roles_of(token).ok_or_else(|| Problem::unauthenticated("token_invalid", "no such token"))?;
+            let (user, session) = (UserId(Uuid::from_u128(1)), SessionId(Uuid::from_u128(9)));
+            Ok(Bearer { user, username: token.to_owned(), session, roles })
         }
         .boxed()
     }
@@ -116,6 +113,7 @@ body! {
 #[serde(rename_all = "camelCase")]
 struct Thing {
     name: String,
+    owner_id: Option<UserId>,
     correlation_id: String,
     traceparent: Option<String>,
     idempotency: Option<String>,
@@ -143,6 +141,7 @@ async fn create(caller: Caller, Json(body): Json<NewThing>) -> Written<Thing> {
     let wrote = caller.settle(Some(Position(10)), true).await;
     wrote.answer(Thing {
         name: body.name,
+        owner_id: body.owner_id,
         correlation_id: order.correlation_id,
         traceparent: order.traceparent,
         idempotency: order.idempotency.map(|key| format!("{}:{}", key.scope, key.body_hash)),
@@ -171,7 +170,7 @@ async fn panic() -> StatusCode {
 
 #[utoipa::path(get, path = "/slow", security(()), responses((status = 200)))]
 async fn slow() {
-    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    tokio::time::sleep(Duration::from_hours(1)).await;
 }
 
 #[utoipa::path(get, path = "/whoami", security(()), responses((status = 200, body = Read<String>)))]
@@ -189,36 +188,6 @@ struct Bench {
     router: Router,
     front: Front,
     fake: Arc<Fake>,
-}
-
-/// An answer, read.
-struct Answer {
-    status: u16,
-    headers: HeaderMap,
-    text: String,
-    body: Value,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
-    }
-    fn code(&self) -> &str {
-        self.body["code"].as_str().unwrap_or_default()
-    }
-    fn fields(&self) -> Vec<&str> {
-        let errors = self.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
-        errors.iter().filter_map(|error| error["field"].as_str()).collect()
-    }
-    /// That it is an error in the one shape that errors have.
-    #[track_caller]
-    fn assert_problem(&self, status: u16, code: &str) {
-        assert_eq!((self.status, self.code()), (status, code), "{}", self.text);
-        assert_eq!(self.header("content-type"), "application/problem+json");
-        assert_eq!(self.body["status"], status);
-        assert_eq!(self.body["requestId"], self.header("x-request-id"));
-        assert!(self.body["type"].is_string() && self.body["title"].is_string(), "{}", self.text);
-    }
 }
 
 impl Bench {
@@ -245,12 +214,7 @@ impl Bench {
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.expect("infallible");
-        let (parts, body) = response.into_parts();
-        let bytes = to_bytes(body, usize::MAX).await.expect("a body");
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let body = serde_json::from_str(&text).unwrap_or_default();
-        Answer { status: parts.status.as_u16(), headers: parts.headers, text, body }
+        Answer::read(self.router.clone().oneshot(request).await.expect("infallible")).await
     }
     /// As Alice, with headers such as `prefer: respond-async`.
     async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {

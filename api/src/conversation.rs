@@ -54,7 +54,11 @@ query! {
 #[utoipa::path(get, path = "/conversations", params(Listing), responses(
     (status = 200, description = "A page of them", body = Listed<ConversationView>),
 ))]
-async fn list(State(app): State<App>, caller: Caller, Query(ask): Query<Listing>) -> Result<Listed<ConversationView>, Problem> {
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(ask): Query<Listing>,
+) -> Result<Listed<ConversationView>, Problem> {
     let page = Page::of(ask.limit, ask.offset);
     let filter = Filter { r#type: ask.r#type, search: ask.search, archived: ask.archived.unwrap_or(false) };
     let found = conversation::list(&app.views, caller.user, &filter, page.limit().into(), page.offset().into()).await?;
@@ -89,13 +93,17 @@ async fn open(
             others.retain(|id| *id != caller.user);
             others.dedup();
             let [with] = others[..] else {
-                return Err(Problem::invalid_field("participantIds", "invalid", "a direct conversation takes exactly one other person"));
+                return Err(Problem::invalid_field(
+                    "participantIds",
+                    "invalid",
+                    "a direct conversation takes exactly one other person",
+                ));
             };
             commands::conversation::open_direct(&app.commands, &caller.order(), with).await?
         }
         ConversationType::Group => {
             let group = NewGroup {
-                name: body.name.ok_or_else(|| Problem::invalid_field("name", "missing", "a group needs a name"))?,
+                name: body.name,
                 description: None,
                 avatar_url: body.avatar_url,
                 is_private: true,
@@ -131,7 +139,11 @@ pub(crate) async fn seen(app: &App, caller: &Caller, id: ConversationId) -> Resu
 #[utoipa::path(get, path = "/conversations/{id}", params(("id" = ConversationId, Path)), responses(
     (status = 200, description = "As the caller sees it", body = Read<ConversationView>),
 ))]
-async fn get(State(app): State<App>, caller: Caller, Path(id): Path<ConversationId>) -> Result<Read<ConversationView>, Problem> {
+async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<ConversationId>,
+) -> Result<Read<ConversationView>, Problem> {
     Ok(Read::of(seen(&app, &caller, id).await?))
 }
 
@@ -175,7 +187,11 @@ async fn update(
 #[utoipa::path(delete, path = "/conversations/{id}", params(("id" = ConversationId, Path)), responses(
     (status = 200, description = "Deleted", body = Written<Deletion>),
 ))]
-async fn delete(State(app): State<App>, caller: Caller, Path(id): Path<ConversationId>) -> Result<Written<Deletion>, Problem> {
+async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<ConversationId>,
+) -> Result<Written<Deletion>, Problem> {
     let done = commands::conversation::delete(&app.commands, &caller.order(), id).await?;
     Ok(caller.settle(done.position, false).await.deleted(id))
 }
@@ -203,7 +219,8 @@ async fn participants(
     Path(id): Path<ConversationId>,
     Query(page): Query<Page>,
 ) -> Result<Listed<ParticipantView>, Problem> {
-    let found = conversation::participants(&app.views, caller.user, id, page.limit().into(), page.offset().into()).await?;
+    let found =
+        conversation::participants(&app.views, caller.user, id, page.limit().into(), page.offset().into()).await?;
     found.map(|listed| Listed::of(listed, page)).ok_or_else(|| Problem::not_found("there is no such conversation"))
 }
 
@@ -269,7 +286,11 @@ async fn change_participant(
             commands::inbox::change_preference(&app.commands, &order, id, user_id, is_muted, is_pinned).await?
         }
         (Some(_), Some(_)) => {
-            return Err(Problem::invalid_field("role", "exclusive", "change the role and one's own flags one at a time"));
+            return Err(Problem::invalid_field(
+                "role",
+                "exclusive",
+                "change the role and one's own flags one at a time",
+            ));
         }
         (None, None) => return Err(Problem::invalid_field("role", "missing", "give a role, isMuted or isPinned")),
     };

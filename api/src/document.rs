@@ -57,7 +57,11 @@ const PROBLEMS: &[(&str, &str, &str)] = &[
     ("413", "TooLarge", "The body is over 1 MiB"),
     ("415", "UnsupportedMediaType", "The body is not application/json"),
     ("422", "Invalid", "Fields are missing or wrong; every one is named"),
-    ("503", "Unavailable", "A store is away, a read model behind or the process overloaded; Retry-After says when to come back"),
+    (
+        "503",
+        "Unavailable",
+        "A store is away, a read model behind or the process overloaded; Retry-After says when to come back",
+    ),
     ("default", "Problem", "Any other problem"),
 ];
 

@@ -8,7 +8,6 @@ use axum::{
 };
 use domain::Position;
 use serde::Serialize;
-use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 /// The header that carries the position of a write.
@@ -59,17 +58,13 @@ pub struct ListMeta {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub total: Option<u64>,
-    /// What one list tells beyond that.
-    #[serde(flatten)]
-    #[schema(ignore)]
-    pub more: Map<String, Value>,
 }
 
 impl<T: ToSchema> Listed<T> {
     /// A page of which it is known whether something comes after it.
     pub fn page(data: Vec<T>, page: Page, has_more: bool) -> Self {
         let (limit, offset) = (page.limit(), Some(page.offset()));
-        Self { data, meta: ListMeta { limit, offset, has_more, total: None, more: Map::new() } }
+        Self { data, meta: ListMeta { limit, offset, has_more, total: None } }
     }
     /// A page as a read model gives it.
     pub fn of(found: projections::Listed<T>, page: Page) -> Self {
@@ -85,18 +80,7 @@ impl<T: ToSchema> Listed<T> {
     }
     /// A page that was asked for by a cursor.
     pub fn cursor(data: Vec<T>, limit: u32, has_more: bool) -> Self {
-        Self { data, meta: ListMeta { limit, offset: None, has_more, total: None, more: Map::new() } }
-    }
-    #[must_use]
-    pub fn with_total(mut self, total: u64) -> Self {
-        self.meta.total = Some(total);
-        self
-    }
-    /// A further member of `meta`, such as `unreadCount`.
-    #[must_use]
-    pub fn with(mut self, member: &'static str, value: impl Into<Value>) -> Self {
-        self.meta.more.insert(member.to_owned(), value.into());
-        self
+        Self { data, meta: ListMeta { limit, offset: None, has_more, total: None } }
     }
 }
 
@@ -140,9 +124,11 @@ impl Wrote {
         Written { data, meta: WriteMeta { position: self.position, applied: self.applied }, wrote: self }
     }
     /// For an answer that is read from a read model, which may not have it yet: then only its id is told.
+    #[expect(clippy::needless_pass_by_value, reason = "ids are small, and Copy")]
     pub fn eventually<T: ToSchema>(self, view: Option<T>, id: impl ToString) -> Written<Eventual<T>> {
         self.answer(view.map_or_else(|| Eventual::Later { id: id.to_string() }, Eventual::Now))
     }
+    #[expect(clippy::needless_pass_by_value, reason = "ids are small, and Copy")]
     pub fn deleted(self, id: impl ToString) -> Written<Deletion> {
         self.answer(Deletion { id: id.to_string(), deleted: true })
     }
@@ -188,7 +174,7 @@ mod tests {
 
     #[test]
     fn one_row_too_many_says_that_there_is_more() {
-        let page = Page::first(2);
+        let page = Page::of(Some(2), None);
         let listed = Listed::one_more(vec![1, 2, 3], page);
         assert_eq!((listed.data, listed.meta.has_more), (vec![1, 2], true));
         assert!(!Listed::one_more(vec![1, 2], page).meta.has_more);

@@ -55,7 +55,8 @@ fn is_json(headers: &HeaderMap) -> bool {
     let Some(kind) = text(header::CONTENT_TYPE) else { return false };
     let mut parts = kind.split(';').map(|part| part.trim().to_ascii_lowercase());
     let is_json = parts.next().is_some_and(|essence| essence == "application/json" || is_json_suffix(&essence));
-    let charset = parts.find_map(|part| part.strip_prefix("charset=").map(|charset| charset.trim_matches('"').to_owned()));
+    let charset =
+        parts.find_map(|part| part.strip_prefix("charset=").map(|charset| charset.trim_matches('"').to_owned()));
     is_json && charset.is_none_or(|charset| charset == "utf-8" || charset == "utf8")
 }
 
@@ -138,7 +139,9 @@ mod tests {
 
     #[test]
     fn json_in_utf_8_is_taken_whatever_else_its_type_says() {
-        for kind in ["application/json", "APPLICATION/JSON; charset=UTF-8", "application/merge-patch+json;charset=\"utf-8\""] {
+        for kind in
+            ["application/json", "APPLICATION/JSON; charset=UTF-8", "application/merge-patch+json;charset=\"utf-8\""]
+        {
             assert!(is_json(&with_type(kind)), "{kind}");
         }
     }

@@ -123,7 +123,9 @@ fn holds_nul(value: &serde_json::Value) -> bool {
     match value {
         serde_json::Value::String(text) => text.contains('\0'),
         serde_json::Value::Array(items) => items.iter().any(holds_nul),
-        serde_json::Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        serde_json::Value::Object(members) => {
+            members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value))
+        }
         serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => false,
     }
 }
@@ -284,8 +286,8 @@ mod tests {
     use super::*;
     use domain::UserId;
 
-    fn short(text: &String) -> Result<(), Fault> {
-        if text.len() > 3 { Err(Fault { code: "too_long", message: "at most 3" }) } else { Ok(()) }
+    fn short(text: &impl AsRef<str>) -> Result<(), Fault> {
+        if text.as_ref().len() > 3 { Err(Fault { code: "too_long", message: "at most 3" }) } else { Ok(()) }
     }
 
     body! {
@@ -309,7 +311,12 @@ mod tests {
     fn every_wrong_field_is_named_at_once() {
         assert_eq!(
             wrong(r#"{"displayName":"much too long","type":300,"isPrivate":"yes"}"#),
-            pairs(&[("displayName", "too_long"), ("userIds", "missing"), ("type", "malformed"), ("isPrivate", "malformed")])
+            pairs(&[
+                ("displayName", "too_long"),
+                ("userIds", "missing"),
+                ("type", "malformed"),
+                ("isPrivate", "malformed")
+            ])
         );
         assert_eq!(wrong(""), pairs(&[("displayName", "missing"), ("userIds", "missing")]));
     }
@@ -326,7 +333,10 @@ mod tests {
             .expect("json")
             .into_input()
             .unwrap_or_else(|errors| panic!("{errors:?}"));
-        assert_eq!((sample.display_name.as_str(), sample.user_ids.len(), sample.r#type, sample.is_private), ("a", 0, None, None));
+        assert_eq!(
+            (sample.display_name.as_str(), sample.user_ids.len(), sample.r#type, sample.is_private),
+            ("a", 0, None, None)
+        );
         assert_eq!(wrong(r#"{"displayName":null,"userIds":[]}"#), pairs(&[("displayName", "missing")]));
     }
 
@@ -346,8 +356,9 @@ mod tests {
 
     #[test]
     fn a_query_string_is_read_into_numbers_truths_and_lists() {
-        let asked: Asked =
-            Fields::of_query("limit=5&ids=a,b&archived=true").into_input().unwrap_or_else(|errors| panic!("{errors:?}"));
+        let asked: Asked = Fields::of_query("limit=5&ids=a,b&archived=true")
+            .into_input()
+            .unwrap_or_else(|errors| panic!("{errors:?}"));
         assert_eq!((asked.limit, asked.archived), (Some(5), Some(true)));
         assert_eq!(asked.ids, Some(vec!["a".to_owned(), "b".to_owned()]));
         let Err(errors) = Fields::of_query("limit=abc&archived=2").into_input::<Asked>() else { panic!("it is wrong") };

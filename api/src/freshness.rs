@@ -40,9 +40,9 @@ async fn reaches(backend: &dyn Backend, position: Position) -> bool {
 /// `Prefer: respond-async`, alone or among other preferences.
 pub(crate) fn prefers_async(headers: &HeaderMap) -> bool {
     let lines = headers.get_all("prefer").iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).any(|preference| {
-        preference.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("respond-async")
-    })
+    lines
+        .flat_map(|line| line.split(','))
+        .any(|preference| preference.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("respond-async"))
 }
 
 #[cfg(test)]
@@ -52,7 +52,9 @@ mod tests {
 
     #[test]
     fn a_preference_is_found_among_others() {
-        let prefers = |line: &'static str| prefers_async(&HeaderMap::from_iter([("prefer".parse().expect("name"), HeaderValue::from_static(line))]));
+        let prefers = |line: &'static str| {
+            prefers_async(&HeaderMap::from_iter([("prefer".parse().expect("name"), HeaderValue::from_static(line))]))
+        };
         assert!(prefers("respond-async"));
         assert!(prefers("wait=10, Respond-Async; x=y"));
         assert!(!prefers("respond-asynchronously"));

@@ -33,7 +33,7 @@ pub struct FrontConfig {
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     pub backend: Arc<dyn Backend>,
-    /// Hashes bodies that came with an `Idempotency-Key`; the same in every process.
+    /// Hashes bodies that came with an `Idempotency-Key`; [`crate::body_key`] of the log's keyring.
     pub body_key: [u8; 32],
     /// CORS_ORIGIN.
     pub cors_origins: Origins,

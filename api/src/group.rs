@@ -52,7 +52,7 @@ async fn create(
     Json(body): Json<CreateGroup>,
 ) -> Result<Written<Eventual<ConversationView>>, Problem> {
     let group = NewGroup {
-        name: body.name,
+        name: Some(body.name),
         description: body.description,
         avatar_url: body.avatar_url,
         is_private: body.is_private.unwrap_or(true),
@@ -67,7 +67,11 @@ async fn create(
 #[utoipa::path(get, path = "/groups/{id}", params(("id" = ConversationId, Path)), responses(
     (status = 200, description = "As the caller sees it", body = Read<ConversationView>),
 ))]
-async fn get(State(app): State<App>, caller: Caller, Path(id): Path<ConversationId>) -> Result<Read<ConversationView>, Problem> {
+async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<ConversationId>,
+) -> Result<Read<ConversationView>, Problem> {
     Ok(Read::of(require_group(&app, &caller, id).await?))
 }
 

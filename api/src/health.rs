@@ -6,7 +6,10 @@ use crate::{
     problem::Problem,
     slice::Slice,
 };
-use axum::{Json, extract::{FromRef, State}};
+use axum::{
+    Json,
+    extract::{FromRef, State},
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;

@@ -2,8 +2,9 @@
 
 use crate::problem::Problem;
 use axum::http::{HeaderMap, Method};
+use event_store::Keyring;
 use hmac::{Hmac, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use std::sync::{Arc, OnceLock};
 
 const KEY_CHARS_MAX: usize = 128;
@@ -11,6 +12,11 @@ const KEY_CHARS_MAX: usize = 128;
 /// The secret under which bodies are hashed, so that the log's owner can't try out what was in one.
 #[derive(Clone)]
 pub(crate) struct BodyKey(pub [u8; 32]);
+
+/// The secret of all processes on one log, which follows from its master key.
+pub fn body_key(keyring: &Keyring) -> [u8; 32] {
+    Sha256::digest(keyring.keyed_hash("request body", "")).into()
+}
 
 impl BodyKey {
     fn hash(&self, parts: &[&[u8]]) -> String {
@@ -51,7 +57,11 @@ impl Repeatable {
         let text = value.to_str().unwrap_or_default();
         let is_printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         if text.is_empty() || text.len() > KEY_CHARS_MAX || !is_printable {
-            return Err(Problem::invalid_field("Idempotency-Key", "malformed", "a key has 1 to 128 printable characters"));
+            return Err(Problem::invalid_field(
+                "Idempotency-Key",
+                "malformed",
+                "a key has 1 to 128 printable characters",
+            ));
         }
         let scope = key.hash(&[method.as_str().as_bytes(), path.as_bytes(), text.as_bytes()]);
         Ok(Some(Self { scope, body: SeenBody { key: key.clone(), hash: Arc::default() } }))

@@ -31,6 +31,8 @@ mod schema;
 mod server;
 mod slice;
 mod sync;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod user;
 mod workspace;
 
@@ -42,6 +44,7 @@ pub use backend::{Backend, Bearer, Condition, Lag};
 pub use caller::{Auditor, Caller};
 pub use document::document;
 pub use front::{Connections, Front, FrontConfig};
+pub use idempotency::body_key;
 pub use live::Live;
 pub use problem::Problem;
 pub use server::{serve, serve_metrics};
@@ -102,7 +105,12 @@ pub fn health_router(front: &Front) -> Router {
     with_conventions(routes, front).with_state(front.clone())
 }
 
-fn router_of<S: Clone + Send + Sync + 'static>(root: Vec<Slice<S>>, api: Vec<Slice<S>>, state: S, front: &Front) -> Router {
+fn router_of<S: Clone + Send + Sync + 'static>(
+    root: Vec<Slice<S>>,
+    api: Vec<Slice<S>>,
+    state: S,
+    front: &Front,
+) -> Router {
     let admitted: Router<S> = document::routes(api).into();
     let admitted = admitted
         .layer(CatchPanicLayer::custom(layer::admit::panicked))

@@ -40,12 +40,14 @@ body! {
         reply_to_id: Option<MessageId>,
         /// Files. There are none yet, so none can be named.
         #[schema(max_items = 0)]
+        #[expect(dead_code, reason = "its rule is all that is done with it")]
         attachments: Option<Vec<uuid::Uuid>> => no_attachments,
         /// The sender's own name for it, 1 to 128 characters: sent again with the same one, it is the same message.
         client_message_id: Option<String>,
     }
 }
 
+#[expect(clippy::ref_option, reason = "a rule is given the field as it is")]
 fn no_attachments(attachments: &Option<Vec<uuid::Uuid>>) -> Result<(), Fault> {
     match attachments {
         Some(files) if !files.is_empty() => Err(Fault { code: "not_found", message: "there is no such file" }),
@@ -128,7 +130,9 @@ pub(crate) async fn timeline(
     let found = message::page(&app.views, caller.user, id, cursor, page.limit().into()).await?;
     Ok(match cursor {
         Cursor::Offset(_) => Listed::page(found.messages, page, found.has_more),
-        Cursor::Before(_) | Cursor::After(_) | Cursor::Around(_) => Listed::cursor(found.messages, page.limit(), found.has_more),
+        Cursor::Before(_) | Cursor::After(_) | Cursor::Around(_) => {
+            Listed::cursor(found.messages, page.limit(), found.has_more)
+        }
     })
 }
 
@@ -159,7 +163,11 @@ async fn edit(
 #[utoipa::path(delete, path = "/messages/{id}", params(("id" = MessageId, Path)), responses(
     (status = 200, description = "Deleted, now or before", body = Written<Deletion>),
 ))]
-async fn delete(State(app): State<App>, caller: Caller, Path(id): Path<MessageId>) -> Result<Written<Deletion>, Problem> {
+async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<MessageId>,
+) -> Result<Written<Deletion>, Problem> {
     let done = commands::message::delete(&app.commands, &caller.order(), id).await?;
     Ok(caller.settle(done.position, false).await.deleted(id))
 }
@@ -205,7 +213,11 @@ async fn unreact(
 #[utoipa::path(get, path = "/messages/{id}/history", params(("id" = MessageId, Path)), responses(
     (status = 200, description = "The wordings", body = Read<Vec<VersionView>>),
 ))]
-async fn history(State(app): State<App>, caller: Caller, Path(id): Path<MessageId>) -> Result<Read<Vec<VersionView>>, Problem> {
+async fn history(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<MessageId>,
+) -> Result<Read<Vec<VersionView>>, Problem> {
     let versions = message::history(&app.views, caller.user, id).await?;
     versions.map(Read::of).ok_or_else(|| Problem::not_found("there is no such message"))
 }

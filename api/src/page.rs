@@ -24,9 +24,6 @@ impl Page {
     pub fn of(limit: Option<u32>, offset: Option<u32>) -> Self {
         Self { limit, offset }
     }
-    pub fn first(limit: u32) -> Self {
-        Self::of(Some(limit), None)
-    }
     /// 1 to 100.
     pub fn limit(self) -> u32 {
         self.limit.unwrap_or(LIMIT_DEFAULT)
@@ -37,9 +34,9 @@ impl Page {
 }
 
 /// The rule of a field `limit`.
-pub fn limit(limit: &Option<u32>) -> Result<(), Fault> {
-    match limit {
-        Some(limit) if !(1..=LIMIT_MAX).contains(limit) => {
+pub fn limit(limit: &(impl Copy + Into<Option<u32>>)) -> Result<(), Fault> {
+    match (*limit).into() {
+        Some(limit) if !(1..=LIMIT_MAX).contains(&limit) => {
             Err(Fault { code: "out_of_range", message: "a page holds 1 to 100" })
         }
         _ => Ok(()),
@@ -59,7 +56,9 @@ mod tests {
 
     #[test]
     fn limit_and_offset_are_both_named_when_both_are_wrong() {
-        for query in ["limit=0&offset=-1", "limit=101&offset=abc", "limit=99999999999999999999&offset=1.5", "limit=&offset="] {
+        for query in
+            ["limit=0&offset=-1", "limit=101&offset=abc", "limit=99999999999999999999&offset=1.5", "limit=&offset="]
+        {
             let Err(errors) = Fields::of_query(query).into_input::<Page>() else { panic!("{query} was taken") };
             let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
             assert_eq!(fields, ["limit", "offset"], "{query}");

@@ -240,7 +240,8 @@ mod tests {
 
     #[test]
     fn a_refusal_keeps_its_code_and_gets_its_status() {
-        for (kind, status) in [(Kind::NotFound, 404), (Kind::Forbidden, 403), (Kind::Conflict, 409), (Kind::Gone, 410)] {
+        for (kind, status) in [(Kind::NotFound, 404), (Kind::Forbidden, 403), (Kind::Conflict, 409), (Kind::Gone, 410)]
+        {
             let problem = Problem::from(Refusal::new(kind, "some_code", "why"));
             assert_eq!((problem.status().as_u16(), problem.code()), (status, "some_code"));
         }

@@ -21,7 +21,12 @@ impl Text for Option<String> {
     }
 }
 
-fn check(field: &impl Text, is_right: impl Fn(&str) -> bool, code: &'static str, message: &'static str) -> Result<(), Fault> {
+fn check(
+    field: &impl Text,
+    is_right: impl Fn(&str) -> bool,
+    code: &'static str,
+    message: &'static str,
+) -> Result<(), Fault> {
     if field.text().is_none_or(is_right) { Ok(()) } else { Err(Fault { code, message }) }
 }
 
@@ -30,7 +35,12 @@ pub fn name(field: &impl Text) -> Result<(), Fault> {
     check(field, limits::is_name, "name_invalid", "a name has 1 to 100 characters and is not blank")
 }
 pub fn username(field: &impl Text) -> Result<(), Fault> {
-    check(field, user::is_username, "username_invalid", "a username has 3 to 32 of a-z, 0-9, dot, underscore and hyphen")
+    check(
+        field,
+        user::is_username,
+        "username_invalid",
+        "a username has 3 to 32 of a-z, 0-9, dot, underscore and hyphen",
+    )
 }
 pub fn email(field: &impl Text) -> Result<(), Fault> {
     check(field, user::is_email, "email_invalid", "this is no e-mail address")

@@ -21,7 +21,12 @@ const DRAIN_MAX: Duration = Duration::from_secs(30);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until `shutdown` resolves, then takes no more connections and waits for what is in flight, up to 30 s.
-pub async fn serve(router: Router, listener: TcpListener, connections: Connections, shutdown: impl Future<Output = ()>) {
+pub async fn serve(
+    router: Router,
+    listener: TcpListener,
+    connections: Connections,
+    shutdown: impl Future<Output = ()>,
+) {
     let builder = Arc::new(builder());
     let graceful = GracefulShutdown::new();
     let mut shutdown = std::pin::pin!(shutdown);
@@ -76,7 +81,8 @@ fn connection(
     router: &Router,
     stream: TcpStream,
     peer: SocketAddr,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = Box<dyn std::error::Error + Send + Sync>> + Send + 'static {
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = Box<dyn std::error::Error + Send + Sync>> + Send + 'static
+{
     let router = router.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));

@@ -1,6 +1,6 @@
 //! [`Slice`]: the routes of one noun. A route comes with its description or not at all.
 
-use utoipa::openapi::{PathItem, RefOr, Schema, path::Operation};
+use utoipa::openapi::{PathItem, path::Operation};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 /// Routes that belong together, each described by its `#[utoipa::path]`.
@@ -34,7 +34,8 @@ impl<S: Clone + Send + Sync + 'static> Slice<S> {
         (self.name, self.description)
     }
     /// Component schemas with their names, as they come: the same name may come more than once.
-    pub(crate) fn schemas(&self) -> impl Iterator<Item = &(String, RefOr<Schema>)> {
+    #[cfg(test)]
+    pub(crate) fn schemas(&self) -> impl Iterator<Item = &(String, utoipa::openapi::RefOr<utoipa::openapi::Schema>)> {
         self.routes.iter().flat_map(|route| &route.0)
     }
     pub(crate) fn add_to(self, router: OpenApiRouter<S>) -> OpenApiRouter<S> {

@@ -32,7 +32,11 @@ pub(crate) fn slice() -> Slice<App> {
 #[utoipa::path(get, path = "/workspaces", params(Page), responses(
     (status = 200, description = "A page of them", body = Listed<WorkspaceView>),
 ))]
-async fn list(State(app): State<App>, caller: Caller, Query(page): Query<Page>) -> Result<Listed<WorkspaceView>, Problem> {
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(page): Query<Page>,
+) -> Result<Listed<WorkspaceView>, Problem> {
     let found = workspace::list_of(&app.views, caller.user, page.limit().into(), page.offset().into()).await?;
     Ok(Listed::of(found, page))
 }
@@ -66,7 +70,11 @@ async fn create(
 #[utoipa::path(delete, path = "/workspaces/{id}", params(("id" = WorkspaceId, Path)), responses(
     (status = 200, description = "Deleted", body = Written<Deletion>),
 ))]
-async fn delete(State(app): State<App>, caller: Caller, Path(id): Path<WorkspaceId>) -> Result<Written<Deletion>, Problem> {
+async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<WorkspaceId>,
+) -> Result<Written<Deletion>, Problem> {
     let done = commands::workspace::delete(&app.commands, &caller.order(), id).await?;
     Ok(caller.settle(done.position, false).await.deleted(id))
 }
@@ -96,9 +104,9 @@ pub struct Invitation {
     role: WorkspaceRole,
 }
 
-fn hours(hours: &Option<f64>) -> Result<(), Fault> {
-    match hours {
-        Some(hours) if !(*hours > 0.0 && *hours <= 8_760.0) => {
+fn hours(hours: &(impl Copy + Into<Option<f64>>)) -> Result<(), Fault> {
+    match (*hours).into() {
+        Some(hours) if !(hours > 0.0 && hours <= 8_760.0) => {
             Err(Fault { code: "out_of_range", message: "a number of hours above 0 and at most 8,760 is needed" })
         }
         Some(_) | None => Ok(()),
@@ -127,7 +135,12 @@ fn to_millis(hours: f64) -> i64 {
     (hours * 3_600_000.0).ceil() as i64
 }
 
-async fn invitation(app: &App, link: InviteLinkId, role: WorkspaceRole, max_uses: Option<u32>) -> Result<Invitation, Problem> {
+async fn invitation(
+    app: &App,
+    link: InviteLinkId,
+    role: WorkspaceRole,
+    max_uses: Option<u32>,
+) -> Result<Invitation, Problem> {
     let code = commands::workspace::invite_code(&app.commands, &link).await?;
     let url = code.as_ref().map(|code| format!("{}/join?code={code}", app.web_url.trim_end_matches('/')));
     Ok(Invitation { code, url, expires_at: link.expires_at, max_uses, role })
@@ -144,7 +157,11 @@ body! {
 #[utoipa::path(post, path = "/workspaces/join", request_body = Join, responses(
     (status = 200, description = "The workspace, which one is in now", body = Written<WorkspaceView>),
 ))]
-async fn join(State(app): State<App>, caller: Caller, Json(body): Json<Join>) -> Result<Written<Eventual<WorkspaceView>>, Problem> {
+async fn join(
+    State(app): State<App>,
+    caller: Caller,
+    Json(body): Json<Join>,
+) -> Result<Written<Eventual<WorkspaceView>>, Problem> {
     let done = commands::workspace::join(&app.commands, &caller.order(), &body.code).await?;
     answer(&app, &caller, done).await
 }

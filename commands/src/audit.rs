@@ -2,7 +2,7 @@
 
 use crate::{
     Caller, CommandError, Commands,
-    run::{Decided, Round},
+    run::Decided,
 };
 use domain::{
     Aggregate, ConversationId, Position,
@@ -21,13 +21,13 @@ pub async fn access(
 ) -> Result<Position, CommandError> {
     let id: Uuid = commands.new_id();
     let done = commands
-        .run(caller, async |round: &Round<'_>| {
+        .run(caller, |round| Box::pin(async move {
             let reading: Loaded<Access> = Loaded::fresh(id);
             let events = reading.state.decide(AuditCommand::Access { resource, conversation, after }, &round.context)?;
             let mut append = round.append();
             append.write_in(&reading, events, conversation, None);
             Ok(Decided { append, value: id, created: true })
-        })
+        }))
         .await?;
     done.position.ok_or_else(|| CommandError::Internal("a reading was not recorded".to_owned()))
 }

@@ -14,7 +14,7 @@ use event_store::{Append, Claim, Loaded};
 
 #[derive(Clone, Debug)]
 pub struct NewGroup {
-    pub name: String,
+    pub name: Option<String>,
     pub description: Option<String>,
     pub avatar_url: Option<String>,
     pub is_private: bool,
@@ -34,21 +34,22 @@ pub struct NewChannel {
 pub async fn open_direct(commands: &Commands, caller: &Caller, with: UserId) -> Result<Done<ConversationId>, CommandError> {
     let id = ConversationId::direct(caller.user, with);
     commands
-        .run(caller, async |round: &Round<'_>| {
+        .run(caller, |round| Box::pin(async move {
             let conversation = round.conversation(id).await?;
             if conversation.state.exists() {
                 return Ok(Decided { append: round.append(), value: id, created: false });
             }
             require_registered(round.commands, &[with]).await?;
             decide(round, id, &conversation, ConversationCommand::CreateDirect { with }, true)
-        })
+        }))
         .await
 }
 
 pub async fn create_group(commands: &Commands, caller: &Caller, new: NewGroup) -> Result<Done<ConversationId>, CommandError> {
     let id: ConversationId = commands.new_id();
+    let new = &new;
     commands
-        .run(caller, async |round: &Round<'_>| {
+        .run(caller, |round| Box::pin(async move {
             require_registered(round.commands, &new.participants).await?;
             let command = ConversationCommand::CreateGroup {
                 name: new.name.clone(),
@@ -59,20 +60,21 @@ pub async fn create_group(commands: &Commands, caller: &Caller, new: NewGroup) -
                 participants: new.participants.clone(),
             };
             decide(round, id, &round.conversation(id).await?, command, true)
-        })
+        }))
         .await
 }
 
 /// Any member of a workspace but a guest makes channels; a channel's name is unique there.
 pub async fn create_channel(commands: &Commands, caller: &Caller, new: NewChannel) -> Result<Done<ConversationId>, CommandError> {
     let id: ConversationId = commands.new_id();
+    let new = &new;
     commands
-        .run(caller, async |round: &Round<'_>| {
+        .run(caller, |round| Box::pin(async move {
             let workspace: Loaded<Workspace> = round.load(new.workspace).await?;
             workspace.state.require_channel_maker(caller.user)?;
             let key = claim::channel_name(new.workspace, &new.name);
             if commands.store.claim(claim::CHANNEL_NAME, &key).await?.is_some() {
-                return Err(Refusal::new(Kind::Conflict, "name_taken", "a channel of this workspace has that name").into());
+                return Err(name_taken());
             }
             let command = ConversationCommand::CreateChannel {
                 workspace: new.workspace,
@@ -83,7 +85,7 @@ pub async fn create_channel(commands: &Commands, caller: &Caller, new: NewChanne
             let mut decided = decide(round, id, &round.conversation(id).await?, command, true)?;
             decided.append.guard(&workspace).claim(Claim::take(claim::CHANNEL_NAME, key, id.to_string()));
             Ok(decided)
-        })
+        }))
         .await
 }
 
@@ -93,7 +95,41 @@ pub async fn update(
     id: ConversationId,
     changes: ConversationChanges,
 ) -> Result<Done<ConversationId>, CommandError> {
-    change(commands, caller, id, ConversationCommand::Update(changes)).await
+    let changes = &changes;
+    commands
+        .run(caller, |round| Box::pin(async move {
+            let conversation = round.conversation(id).await?;
+            let command = ConversationCommand::Update(changes.clone());
+            let mut decided = decide(round, id, &conversation, command, false)?;
+            if !decided.append.is_empty() {
+                rename(round, id, &conversation.state, changes.name.as_deref(), &mut decided.append).await?;
+            }
+            Ok(decided)
+        }))
+        .await
+}
+
+/// A channel's new name is claimed in its workspace, and the old one given up.
+async fn rename(
+    round: &Round<'_>,
+    id: ConversationId,
+    conversation: &Conversation,
+    name: Option<&str>,
+    append: &mut Append,
+) -> Result<(), CommandError> {
+    let (Some(workspace), Some(old), Some(new)) = (conversation.workspace, &conversation.name, name) else { return Ok(()) };
+    let (old, new) = (claim::channel_name(workspace, old), claim::channel_name(workspace, new));
+    if old != new {
+        if round.commands.store().claim(claim::CHANNEL_NAME, &new).await?.is_some() {
+            return Err(name_taken());
+        }
+        append.claim(Claim::release(claim::CHANNEL_NAME, old)).claim(Claim::take(claim::CHANNEL_NAME, new, id.to_string()));
+    }
+    Ok(())
+}
+
+fn name_taken() -> CommandError {
+    Refusal::new(Kind::Conflict, "name_taken", "a channel of this workspace has that name").into()
 }
 
 pub async fn delete(commands: &Commands, caller: &Caller, id: ConversationId) -> Result<Done<ConversationId>, CommandError> {
@@ -107,8 +143,9 @@ pub async fn add_participants(
     id: ConversationId,
     users: Vec<UserId>,
 ) -> Result<Done<ConversationId>, CommandError> {
+    let users = &users;
     commands
-        .run(caller, async |round: &Round<'_>| {
+        .run(caller, |round| Box::pin(async move {
             let conversation = round.conversation(id).await?;
             conversation.state.require_participant(caller.user)?;
             require_registered(round.commands, &users).await?;
@@ -125,7 +162,7 @@ pub async fn add_participants(
             let created = !events.is_empty();
             write(&mut append, id, &conversation, events);
             Ok(Decided { append, value: id, created })
-        })
+        }))
         .await
 }
 
@@ -152,7 +189,7 @@ pub async fn change_role(
 /// A member of the workspace, no guest, joins one of its public channels.
 pub async fn subscribe(commands: &Commands, caller: &Caller, id: ConversationId) -> Result<Done<ConversationId>, CommandError> {
     commands
-        .run(caller, async |round: &Round<'_>| {
+        .run(caller, |round| Box::pin(async move {
             let conversation = round.conversation(id).await?;
             let is_in = conversation.state.participant(caller.user).is_some();
             let Some(workspace) = conversation.state.workspace else {
@@ -168,20 +205,20 @@ pub async fn subscribe(commands: &Commands, caller: &Caller, id: ConversationId)
                 decided.append.guard(&workspace);
             }
             Ok(decided)
-        })
+        }))
         .await
 }
 
 /// Leaves a channel.
 pub async fn unsubscribe(commands: &Commands, caller: &Caller, id: ConversationId) -> Result<Done<ConversationId>, CommandError> {
     commands
-        .run(caller, async |round: &Round<'_>| {
+        .run(caller, |round| Box::pin(async move {
             let conversation = round.conversation(id).await?;
             if conversation.state.r#type != ConversationType::Channel {
                 return Err(CommandError::not_found("there is no such channel"));
             }
             decide(round, id, &conversation, ConversationCommand::RemoveParticipant { user: caller.user }, false)
-        })
+        }))
         .await
 }
 
@@ -191,8 +228,9 @@ async fn change(
     id: ConversationId,
     command: ConversationCommand,
 ) -> Result<Done<ConversationId>, CommandError> {
+    let command = &command;
     commands
-        .run(caller, async |round: &Round<'_>| decide(round, id, &round.conversation(id).await?, command.clone(), false))
+        .run(caller, |round| Box::pin(async move { decide(round, id, &round.conversation(id).await?, command.clone(), false) }))
         .await
 }
 

@@ -155,7 +155,8 @@ impl Passwords {
 }
 
 fn argon2() -> Result<Argon2<'static>, argon2::password_hash::Error> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, Some(HASH_BYTES)).map_err(argon2::password_hash::Error::from)?;
+    let params =
+        Params::new(MEMORY_KIB, PASSES, LANES, Some(HASH_BYTES)).map_err(argon2::password_hash::Error::from)?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
@@ -223,7 +224,9 @@ mod tests {
 
     #[test]
     fn a_common_password_is_refused_in_any_case() {
-        for common in ["password", "PassWord1", "12345678", "password123", "qwertyuiop", "iloveyou", "11111111", "87654321"] {
+        for common in
+            ["password", "PassWord1", "12345678", "password123", "qwertyuiop", "iloveyou", "11111111", "87654321"]
+        {
             assert_eq!(check(common), Err("too_common"), "{common}");
         }
     }

@@ -6,7 +6,7 @@
 
 use crate::{Caller, CommandError, Commands, claim, conversation};
 use domain::{
-    Aggregate, CommandId, Context, ConversationId, KeyScope, MessageId, ReactionId, Sequence, Timestamp, UserId, WorkspaceId,
+    Aggregate, CommandId, Context, ConversationId, KeyScope, MessageId, ReactionId, Timestamp, UserId, WorkspaceId,
     conversation::{Conversation, ConversationCommand, ConversationEvent, Role},
     message::{Message, MessageCommand, MessageEvent, NewMessage},
     user::{User, UserCommand},

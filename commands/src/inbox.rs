@@ -44,14 +44,14 @@ pub async fn change_preference(
 ) -> Result<Done<ConversationId>, CommandError> {
     let command = InboxCommand::ChangePreference { conversation, is_muted, is_pinned };
     commands
-        .run(caller, async |round: &Round<'_>| {
+        .run(caller, |round| Box::pin(async move {
             let decided = decide(round, caller, conversation, command).await?;
             // Whoever is not in the conversation was told that it is not there.
             if user != caller.user {
                 return Err(Refusal::new(Kind::Forbidden, "not_allowed", "only oneself mutes or pins a conversation").into());
             }
             Ok(decided)
-        })
+        }))
         .await
 }
 
@@ -60,10 +60,11 @@ async fn mark(
     caller: &Caller,
     conversation: ConversationId,
     message: MessageId,
-    to: impl Fn(Sequence) -> InboxCommand,
+    to: impl Fn(Sequence) -> InboxCommand + Sync,
 ) -> Result<Done<ConversationId>, CommandError> {
+    let to = &to;
     commands
-        .run(caller, async |round: &Round<'_>| {
+        .run(caller, |round| Box::pin(async move {
             let target: Loaded<Message> = round.load(message).await?;
             let place = (target.state.conversation(), target.state.position(), target.message_sequence);
             let (Some(home), Some(position), Some(sequence)) = place else {
@@ -75,7 +76,7 @@ async fn mark(
                 return Err(InboxError::NotAMessageOfTheConversation.into());
             }
             decide(round, caller, conversation, to(sequence)).await
-        })
+        }))
         .await
 }
 

@@ -7,10 +7,11 @@ use crate::{
 use domain::{
     Aggregate, ConversationId, MessageId, ReactionId, UserId,
     conversation::Conversation,
-    message::{Broadcast, Message, MessageCommand, MessageError, MessageType, NewMessage, names_mentioned},
+    message::{Broadcast, Message, MessageCommand, MessageError, MessageType, NewMessage, candidates, names_mentioned},
 };
 use event_store::{Claim, Loaded};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// People that one message can mention by name; further names are text.
 const MENTIONS_MAX: usize = 100;
@@ -34,7 +35,8 @@ pub struct Changed {
 
 pub async fn send(commands: &Commands, caller: &Caller, draft: Draft) -> Result<Done<MessageId>, CommandError> {
     let id: MessageId = commands.new_id();
-    commands.run(caller, async |round: &Round<'_>| decide_send(round, caller, id, &draft).await).await
+    let draft = &draft;
+    commands.run(caller, |round| Box::pin(async move { decide_send(round, caller, id, &draft).await })).await
 }
 
 async fn decide_send(round: &Round<'_>, caller: &Caller, id: MessageId, draft: &Draft) -> Result<Decided<MessageId>, CommandError> {
@@ -104,10 +106,11 @@ async fn change(
     commands: &Commands,
     caller: &Caller,
     id: MessageId,
-    command: impl Fn(bool) -> MessageCommand,
+    command: impl Fn(bool) -> MessageCommand + Sync,
 ) -> Result<Done<Changed>, CommandError> {
+    let command = &command;
     commands
-        .run(caller, async |round: &Round<'_>| {
+        .run(caller, |round| Box::pin(async move {
             let message: Loaded<Message> = round.load(id).await?;
             let conversation = visible_conversation(round, caller, &message).await?;
             let moderator = conversation.state.is_moderator(caller.user);
@@ -118,7 +121,7 @@ async fn change(
                 append.write_in(&message, events, Some(home), conversation.state.workspace).guard(&conversation);
             }
             Ok(Decided { append, value: Changed { message: id, conversation: home }, created: false })
-        })
+        }))
         .await
 }
 
@@ -162,30 +165,32 @@ async fn resolve_mentions(
     conversation: &Conversation,
     content: &str,
 ) -> Result<(Vec<UserId>, Option<Broadcast>), CommandError> {
-    let mut broadcast = None;
-    let mut people = Vec::new();
-    for name in names_mentioned(content).into_iter().take(MENTIONS_MAX) {
+    let mut names = names_mentioned(content);
+    names.truncate(MENTIONS_MAX);
+    let known = named(commands, &names).await?;
+    let (mut people, mut broadcast) = (Vec::new(), None);
+    for name in &names {
         match name.trim_end_matches(['.', '-', '_']) {
             "channel" => broadcast = Some(Broadcast::Channel),
             "here" => broadcast = broadcast.or(Some(Broadcast::Here)),
-            short => {
-                let Some(user) = named(commands, &name, short).await? else { continue };
-                if conversation.participant(user).is_some() && !people.contains(&user) {
-                    people.push(user);
-                }
+            _ => {
+                let meant = candidates(name).find_map(|name| known.get(name)).copied();
+                people.extend(meant.filter(|user| conversation.participant(*user).is_some() && !people.contains(user)));
             }
         }
     }
     Ok((people, broadcast))
 }
 
-/// A username may end in a dot, and so may a sentence: the longer reading wins.
-async fn named(commands: &Commands, long: &str, short: &str) -> Result<Option<UserId>, CommandError> {
-    for name in if long == short { vec![long] } else { vec![long, short] } {
-        let hash = commands.store.keyring().keyed_hash(claim::USERNAME, name);
-        if let Some(found) = commands.store.claim(claim::USERNAME, &hash).await? {
-            return Ok(found.value.parse().ok());
-        }
+/// Whoever has one of the usernames that the names can be read as.
+async fn named(commands: &Commands, names: &[String]) -> Result<HashMap<String, UserId>, CommandError> {
+    let keyring = commands.store.keyring();
+    let readings: HashMap<String, &str> =
+        names.iter().flat_map(|name| candidates(name)).map(|name| (keyring.keyed_hash(claim::USERNAME, name), name)).collect();
+    if readings.is_empty() {
+        return Ok(HashMap::new());
     }
-    Ok(None)
+    let keys: Vec<String> = readings.keys().cloned().collect();
+    let found = commands.store.claims(claim::USERNAME, &keys).await?;
+    Ok(found.iter().filter_map(|(hash, user)| Some(((*readings.get(hash)?).to_owned(), user.parse().ok()?))).collect())
 }

@@ -4,6 +4,7 @@ use crate::{Caller, CommandError, Commands, claim};
 use domain::{Aggregate, CommandId, Context, Position, Timestamp, conversation::Conversation};
 use event_store::{Append, AppendError, Claim, Claimed, Loaded, Metadata};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::pin::Pin;
 
 /// Contention on one stream is settled within a few rounds; more than this is an attack or a fault.
 const ROUNDS_MAX: u32 = 50;
@@ -72,10 +73,12 @@ struct Remembered<T> {
 
 impl Commands {
     /// Runs a decision until it stands. `decide` is called again on fresh state when what it relied on has changed.
-    pub(crate) async fn run<T, F>(&self, caller: &Caller, decide: F) -> Result<Done<T>, CommandError>
+    ///
+    /// The future is boxed and not an `AsyncFn`'s, of which the compiler can't tell that it may move between threads.
+    pub(crate) async fn run<'c, T, F>(&'c self, caller: &'c Caller, decide: F) -> Result<Done<T>, CommandError>
     where
         T: Serialize + DeserializeOwned,
-        F: AsyncFn(&Round<'_>) -> Result<Decided<T>, CommandError>,
+        F: for<'r> Fn(&'r Round<'c>) -> Pin<Box<dyn Future<Output = Result<Decided<T>, CommandError>> + Send + 'r>>,
     {
         if let Some(done) = self.replay(caller).await? {
             return Ok(done);

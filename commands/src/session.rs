@@ -127,7 +127,11 @@ pub async fn authenticate(commands: &Commands, token: &str) -> Result<Claims, Co
             TokenError::Invalid => "token_invalid",
         })
     })?;
-    if commands.sessions.is_active(claims.sid).await? { Ok(claims) } else { Err(CommandError::Unauthenticated("session_ended")) }
+    if commands.sessions.is_active(claims.sid).await? {
+        Ok(claims)
+    } else {
+        Err(CommandError::Unauthenticated("session_ended"))
+    }
 }
 
 /// Signs someone in. Whether nobody has the address or the password is wrong, the refusal and the work are the same.
@@ -154,12 +158,14 @@ pub async fn login(
     drop(connection);
     let caller = visitor.becoming(user, Some(opening.session));
     let logged_in = commands
-        .run(&caller, async |round: &Round<'_>| {
-            let person: Loaded<User> = round.cached(user).await?;
-            let events = person.state.decide(visitor.login_command(opening.session), &round.context)?;
-            let mut append = round.append();
-            append.write(&person, events);
-            Ok(Decided { append, value: user, created: false })
+        .run(&caller, |round| {
+            Box::pin(async move {
+                let person: Loaded<User> = round.cached(user).await?;
+                let events = person.state.decide(visitor.login_command(opening.session), &round.context)?;
+                let mut append = round.append();
+                append.write(&person, events);
+                Ok(Decided { append, value: user, created: false })
+            })
         })
         .await;
     match logged_in {
@@ -181,13 +187,16 @@ async fn record_failure(
         Some(user) => (user, UserCommand::FailLogin { email_hash: None, address: visitor.address.clone() }),
         None => (stream_of_nobody(&hash)?, UserCommand::FailLogin { email_hash: Some(hash), address: None }),
     };
+    let command = &command;
     commands
-        .run(&visitor.becoming(stream, None), async |round: &Round<'_>| {
-            let person: Loaded<User> = round.cached(stream).await?;
-            let events = person.state.decide(command.clone(), &round.context)?;
-            let mut append = round.append_as_nobody();
-            append.write(&person, events);
-            Ok(Decided { append, value: (), created: false })
+        .run(&visitor.becoming(stream, None), |round| {
+            Box::pin(async move {
+                let person: Loaded<User> = round.cached(stream).await?;
+                let events = person.state.decide(command.clone(), &round.context)?;
+                let mut append = round.append_as_nobody();
+                append.write(&person, events);
+                Ok(Decided { append, value: (), created: false })
+            })
         })
         .await?;
     Ok(())
@@ -219,7 +228,8 @@ pub async fn end(commands: &Commands, caller: &Caller, session: SessionId) -> Re
 /// A person's living sessions, the last used first.
 pub async fn list(commands: &Commands, user: UserId, limit: i64, offset: i64) -> Result<Vec<Session>, CommandError> {
     let mut connection = commands.connection().await?;
-    let rows = row::list(&mut connection, user, commands.now(), limit, offset).await.map_err(CommandError::from_database)?;
+    let rows =
+        row::list(&mut connection, user, commands.now(), limit, offset).await.map_err(CommandError::from_database)?;
     drop(connection);
     let mut sessions = Vec::with_capacity(rows.len());
     for row in rows {
@@ -259,8 +269,8 @@ async fn tell(
     session: SessionId,
     reason: RevocationReason,
 ) -> Result<Done<SessionId>, CommandError> {
-    let done = commands.run(caller, async |round: &Round<'_>| {
-        decide_end(round, caller.user, session, reason, round.append()).await
+    let done = commands.run(caller, |round| {
+        Box::pin(async move { decide_end(round, caller.user, session, reason, round.append()).await })
     });
     let done = done.await?;
     mark_told(commands, session).await?;
@@ -277,8 +287,8 @@ async fn tell_unasked(
 ) -> Result<(), CommandError> {
     let nobody = visitor.becoming(user, None);
     commands
-        .run(&nobody, async |round: &Round<'_>| {
-            decide_end(round, user, session, reason, round.append_as_nobody()).await
+        .run(&nobody, |round| {
+            Box::pin(async move { decide_end(round, user, session, reason, round.append_as_nobody()).await })
         })
         .await?;
     mark_told(commands, session).await

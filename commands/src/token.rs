@@ -109,7 +109,8 @@ impl AccessTokens {
         validation.set_required_spec_claims(&["exp", "sub"]);
         // Expiry is judged below, by the clock that the tokens were issued by.
         validation.validate_exp = false;
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.keys.1, &validation).map_err(|_| TokenError::Invalid)?.claims;
+        let claims =
+            jsonwebtoken::decode::<Claims>(token, &self.keys.1, &validation).map_err(|_| TokenError::Invalid)?.claims;
         if claims.exp <= now.0.div_euclid(1_000) { Err(TokenError::Expired) } else { Ok(claims) }
     }
 }
@@ -176,7 +177,8 @@ mod tests {
     fn a_forged_token_opens_nothing() {
         let genuine = tokens(SECRET).issue(alice(), NOW).expect("issued");
         let [header, payload, signature] = &parts(&genuine)[..] else { panic!("three parts") };
-        let mut claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).expect("base64")).expect("json");
+        let mut claims: Value =
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).expect("base64")).expect("json");
         claims["roles"] = json!(["admin"]);
         let none = part(&json!({"alg": "none", "typ": "JWT"}));
         let rs256 = part(&json!({"alg": "RS256", "typ": "JWT"}));
@@ -199,7 +201,8 @@ mod tests {
 
     #[test]
     fn a_rightly_signed_token_without_expiry_opens_nothing() {
-        let claims = json!({"sub": Uuid::from_u128(7), "username": "alice", "sid": Uuid::from_u128(7), "roles": [], "iat": 1});
+        let claims =
+            json!({"sub": Uuid::from_u128(7), "username": "alice", "sid": Uuid::from_u128(7), "roles": [], "iat": 1});
         let key = EncodingKey::from_secret(SECRET.as_bytes());
         let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).expect("signed");
         assert_eq!(tokens(SECRET).verify(&token, NOW), Err(TokenError::Invalid));
@@ -207,7 +210,8 @@ mod tests {
 
     #[test]
     fn a_hs512_token_of_the_same_secret_opens_nothing() {
-        let genuine = tokens(SECRET).verify(&tokens(SECRET).issue(alice(), NOW).expect("issued"), NOW).expect("genuine");
+        let genuine =
+            tokens(SECRET).verify(&tokens(SECRET).issue(alice(), NOW).expect("issued"), NOW).expect("genuine");
         let key = EncodingKey::from_secret(SECRET.as_bytes());
         let token = jsonwebtoken::encode(&Header::new(Algorithm::HS512), &genuine, &key).expect("signed");
         assert_eq!(tokens(SECRET).verify(&token, NOW), Err(TokenError::Invalid));

@@ -46,16 +46,20 @@ pub async fn register(commands: &Commands, visitor: &Visitor, new: NewUser) -> R
     let opening = Opening::new(commands, visitor, id).await?;
     prepare(commands, &opening, &hashed).await.map_err(CommandError::from_database)?;
     let caller = visitor.becoming(id, Some(opening.session));
+    let new = &new;
+    let keys = &keys;
     let registered = commands
-        .run(&caller, async |round: &Round<'_>| {
-            keys.refuse_taken(commands).await?;
-            let person: Loaded<User> = Loaded::fresh(id);
-            let events = decide_register(&person.state, &new, visitor.login_command(opening.session), round)?;
-            let mut append = round.append();
-            append.write(&person, events);
-            append.claim(Claim::take(claim::EMAIL, keys.email.clone(), id.to_string()));
-            append.claim(Claim::take(claim::USERNAME, keys.username.clone(), id.to_string()));
-            Ok(Decided { append, value: id, created: true })
+        .run(&caller, |round| {
+            Box::pin(async move {
+                keys.refuse_taken(commands).await?;
+                let person: Loaded<User> = Loaded::fresh(id);
+                let events = decide_register(&person.state, new, visitor.login_command(opening.session), round)?;
+                let mut append = round.append();
+                append.write(&person, events);
+                append.claim(Claim::take(claim::EMAIL, keys.email.clone(), id.to_string()));
+                append.claim(Claim::take(claim::USERNAME, keys.username.clone(), id.to_string()));
+                Ok(Decided { append, value: id, created: true })
+            })
         })
         .await;
     match registered {
@@ -74,13 +78,16 @@ pub async fn update_profile(
     id: UserId,
     changes: ProfileChanges,
 ) -> Result<Done<UserId>, CommandError> {
+    let changes = &changes;
     commands
-        .run(caller, async |round: &Round<'_>| {
-            let person: Loaded<User> = round.load(id).await?;
-            let events = decide_profile(&person.state, &changes, round)?;
-            let mut append = round.append();
-            append.write(&person, events);
-            Ok(Decided { append, value: id, created: false })
+        .run(caller, |round| {
+            Box::pin(async move {
+                let person: Loaded<User> = round.load(id).await?;
+                let events = decide_profile(&person.state, changes, round)?;
+                let mut append = round.append();
+                append.write(&person, events);
+                Ok(Decided { append, value: id, created: false })
+            })
         })
         .await
 }
@@ -115,13 +122,16 @@ pub(crate) fn email_key(commands: &Commands, email: &str) -> String {
 async fn change_roles(commands: &Commands, email: &str, command: UserCommand) -> Result<Done<UserId>, CommandError> {
     let id = expect_by_email(commands, email).await?;
     let caller = Caller::operator(id, commands.new_id::<uuid::Uuid>().to_string());
+    let command = &command;
     commands
-        .run(&caller, async |round: &Round<'_>| {
-            let person: Loaded<User> = round.load(id).await?;
-            let events = person.state.decide(command.clone(), &round.context)?;
-            let mut append = round.append();
-            append.write(&person, events);
-            Ok(Decided { append, value: id, created: false })
+        .run(&caller, |round| {
+            Box::pin(async move {
+                let person: Loaded<User> = round.load(id).await?;
+                let events = person.state.decide(command.clone(), &round.context)?;
+                let mut append = round.append();
+                append.write(&person, events);
+                Ok(Decided { append, value: id, created: false })
+            })
         })
         .await
 }
@@ -139,7 +149,9 @@ impl Keys {
     }
     async fn refuse_taken(&self, commands: &Commands) -> Result<(), CommandError> {
         if commands.store.claim(claim::EMAIL, &self.email).await?.is_some() {
-            return Err(Refusal::new(Kind::Conflict, "email_taken", "this e-mail address has an account already").into());
+            return Err(
+                Refusal::new(Kind::Conflict, "email_taken", "this e-mail address has an account already").into()
+            );
         }
         if commands.store.claim(claim::USERNAME, &self.username).await?.is_some() {
             return Err(Refusal::new(Kind::Conflict, "username_taken", "this username is somebody's already").into());

@@ -47,22 +47,23 @@ struct Code {
 
 pub async fn create(commands: &Commands, caller: &Caller, new: NewWorkspace) -> Result<Done<WorkspaceId>, CommandError> {
     let id: WorkspaceId = commands.new_id();
+    let new = &new;
     commands
-        .run(caller, async |round: &Round<'_>| {
+        .run(caller, |round| Box::pin(async move {
             let command = WorkspaceCommand::Create {
                 name: new.name.clone(),
                 description: new.description.clone(),
                 avatar_url: new.avatar_url.clone(),
             };
             decide(round, id, command, true).await
-        })
+        }))
         .await
 }
 
 /// Deletes a workspace and all its channels in one append.
 pub async fn delete(commands: &Commands, caller: &Caller, id: WorkspaceId) -> Result<Done<WorkspaceId>, CommandError> {
     commands
-        .run(caller, async |round: &Round<'_>| {
+        .run(caller, |round| Box::pin(async move {
             let mut decided = decide(round, id, WorkspaceCommand::Delete, false).await?;
             let prefix = format!("{id}:");
             for (_, channel) in commands.store.claims_with_prefix(claim::CHANNEL_NAME, &prefix, CHANNELS_MAX).await? {
@@ -72,7 +73,7 @@ pub async fn delete(commands: &Commands, caller: &Caller, id: WorkspaceId) -> Re
                 crate::conversation::write(&mut decided.append, channel, &conversation, events);
             }
             Ok(decided)
-        })
+        }))
         .await
 }
 
@@ -85,8 +86,10 @@ pub async fn create_invite_link(
 ) -> Result<Done<InviteLinkId>, CommandError> {
     let code = URL_SAFE_NO_PAD.encode(commands.ids.random_bytes::<18>());
     let code_hash = commands.hash_invite_code(&code);
+    let code = &code;
+    let code_hash = &code_hash;
     commands
-        .run(caller, async |round: &Round<'_>| {
+        .run(caller, |round| Box::pin(async move {
             let expires_at = new.lifetime_ms.map(|millis| round.now().plus_millis(millis));
             let command = WorkspaceCommand::CreateInviteLink {
                 code_hash: code_hash.clone(),
@@ -98,7 +101,7 @@ pub async fn create_invite_link(
             let sealed = commands.store.keyring().seal(&KeyScope::Person(caller.user), &code).await?;
             append.claim(Claim::take(claim::INVITE_CODE, code_hash.clone(), to_json(&Code { workspace: id, sealed })?));
             Ok(Decided { append, value: InviteLinkId { code_hash: code_hash.clone(), expires_at }, created: true })
-        })
+        }))
         .await
 }
 
@@ -111,11 +114,12 @@ pub async fn invite_code(commands: &Commands, link: &InviteLinkId) -> Result<Opt
 /// Comes in by a code. Who is in already stays as they are.
 pub async fn join(commands: &Commands, caller: &Caller, code: &str) -> Result<Done<WorkspaceId>, CommandError> {
     let code_hash = commands.hash_invite_code(code);
+    let code_hash = &code_hash;
     commands
-        .run(caller, async |round: &Round<'_>| {
+        .run(caller, |round| Box::pin(async move {
             let code = commands.code_of(&code_hash).await?.ok_or(WorkspaceError::LinkNotFound)?;
             decide(round, code.workspace, WorkspaceCommand::Join { code_hash: code_hash.clone() }, false).await
-        })
+        }))
         .await
 }
 
@@ -127,7 +131,8 @@ pub async fn change_role(
     role: WorkspaceRole,
 ) -> Result<Done<WorkspaceId>, CommandError> {
     let command = WorkspaceCommand::ChangeRole { user, role };
-    commands.run(caller, async |round: &Round<'_>| decide(round, id, command.clone(), false).await).await
+    let command = &command;
+    commands.run(caller, |round| Box::pin(async move { decide(round, id, command.clone(), false).await })).await
 }
 
 async fn decide(

@@ -104,7 +104,8 @@ pub enum ConversationCommand {
         with: UserId,
     },
     CreateGroup {
-        name: String,
+        /// A group may be known by its people alone.
+        name: Option<String>,
         description: Option<String>,
         avatar_url: Option<String>,
         is_private: bool,
@@ -267,7 +268,7 @@ impl Conversation {
         else {
             return Err(ConversationError::NotAllowed);
         };
-        let texts = ConversationChanges { name: Some(name), description, avatar_url, ..ConversationChanges::default() };
+        let texts = ConversationChanges { name, description, avatar_url, ..ConversationChanges::default() };
         let ConversationChanges { name, description, avatar_url, .. } = checked(texts)?;
         if !(1..=100_000).contains(&max_members) {
             return Err(ConversationError::MaxMembersOutOfRange);
@@ -604,7 +605,7 @@ mod tests {
 
     fn create_group(name: &str, max_members: u32, participants: &[UserId]) -> ConversationCommand {
         ConversationCommand::CreateGroup {
-            name: name.to_owned(),
+            name: Some(name.to_owned()),
             description: None,
             avatar_url: None,
             is_private: true,
@@ -710,7 +711,7 @@ mod tests {
     #[test]
     fn empty_texts_of_a_new_group_are_not_kept() {
         let command = ConversationCommand::CreateGroup {
-            name: "Lunch".to_owned(),
+            name: Some("Lunch".to_owned()),
             description: Some(String::new()),
             avatar_url: Some(String::new()),
             is_private: true,

@@ -41,7 +41,7 @@ fn conversation_command() -> impl Strategy<Value = ConversationCommand> {
     prop_oneof![
         1 => people().prop_map(|with| C::CreateDirect { with }),
         2 => (1..6_u32, vec(people(), 0..4)).prop_map(|(max_members, participants)| C::CreateGroup {
-            name: "Lunch".to_owned(),
+            name: Some("Lunch".to_owned()),
             description: None,
             avatar_url: None,
             is_private: true,

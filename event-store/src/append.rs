@@ -3,7 +3,7 @@
 mod counted;
 mod prepare;
 
-pub(crate) use counted::{COUNTER_TYPE, counted_conversation};
+pub(crate) use counted::{COUNTER_TYPE, counted_conversation, is_counted};
 pub(crate) use prepare::Prepared;
 
 use crate::{Claim, Loaded, Metadata, StoreError};
@@ -82,11 +82,13 @@ impl Append {
     }
 
     /// Adds events to the stream, which must still be at the sequence at which it was loaded. None are no write.
+    #[expect(clippy::needless_pass_by_value, reason = "what was decided is given away: it is never written twice")]
     pub fn write<A: Aggregate>(&mut self, loaded: &Loaded<A>, events: Vec<A::Event>) -> &mut Self {
-        self.write_scoped(loaded, events, 0)
+        self.write_scoped(loaded, &events, 0)
     }
 
     /// As [`Append::write`]; the events' metadata name this conversation and workspace.
+    #[expect(clippy::needless_pass_by_value, reason = "what was decided is given away: it is never written twice")]
     pub fn write_in<A: Aggregate>(
         &mut self,
         loaded: &Loaded<A>,
@@ -99,7 +101,7 @@ impl Append {
             self.scopes.push(scope);
             self.scopes.len() - 1
         });
-        self.write_scoped(loaded, events, place)
+        self.write_scoped(loaded, &events, place)
     }
 
     /// Relies on the stream's being as it was loaded.
@@ -111,12 +113,11 @@ impl Append {
     /// Takes, changes, releases or relies on a claim, at this append's position.
     pub fn claim(&mut self, claim: Claim) -> &mut Self {
         let name = (claim.kind.clone(), claim.key.clone());
-        match self.claim_of.get(&name) {
-            Some(place) => self.claims[*place] = self.claims[*place].clone().followed_by(claim),
-            None => {
-                self.claim_of.insert(name, self.claims.len());
-                self.claims.push(claim);
-            }
+        if let Some(place) = self.claim_of.get(&name) {
+            self.claims[*place] = self.claims[*place].clone().followed_by(claim);
+        } else {
+            self.claim_of.insert(name, self.claims.len());
+            self.claims.push(claim);
         }
         self
     }
@@ -131,13 +132,13 @@ impl Append {
         self.events.len()
     }
 
-    fn write_scoped<A: Aggregate>(&mut self, loaded: &Loaded<A>, events: Vec<A::Event>, scope: usize) -> &mut Self {
+    fn write_scoped<A: Aggregate>(&mut self, loaded: &Loaded<A>, events: &[A::Event], scope: usize) -> &mut Self {
         if events.is_empty() {
             return self;
         }
         let stream = self.stream(loaded);
         let from = self.events.len();
-        for event in &events {
+        for event in events {
             match named(event) {
                 Ok((event_type, payload)) => self.push(stream, event_type, payload, scope),
                 Err(problem) => _ = self.problem.get_or_insert(problem),
@@ -146,7 +147,9 @@ impl Append {
         if self.events[from..].iter().any(|draft| has_plain(&draft.payload)) {
             // Whose key it is shows after the events: a registration is sealed with the key of who is registered by it.
             let mut state = A::clone(&loaded.state);
-            events.iter().for_each(|event| state.apply(event, loaded.last_position));
+            for event in events {
+                state.apply(event, loaded.last_position);
+            }
             let key = state.key_scope();
             self.events[from..].iter_mut().for_each(|draft| draft.key = key);
         }
@@ -169,8 +172,14 @@ impl Append {
     fn stream<A: Aggregate>(&mut self, loaded: &Loaded<A>) -> usize {
         *self.by_name.entry((A::TYPE, loaded.id.clone())).or_insert_with(|| {
             let expected = loaded.sequence.0;
-            let stream =
-                Stream { aggregate_type: A::TYPE, aggregate_id: loaded.id.clone(), expected, added: 0, first: 0, last: 0 };
+            let stream = Stream {
+                aggregate_type: A::TYPE,
+                aggregate_id: loaded.id.clone(),
+                expected,
+                added: 0,
+                first: 0,
+                last: 0,
+            };
             self.streams.push(stream);
             self.streams.len() - 1
         })

@@ -103,7 +103,12 @@ impl EventStore {
     }
 
     /// Keys with this beginning and their values, in byte order.
-    pub async fn claims_with_prefix(&self, kind: &str, prefix: &str, limit: i64) -> Result<Vec<(String, String)>, StoreError> {
+    pub async fn claims_with_prefix(
+        &self,
+        kind: &str,
+        prefix: &str,
+        limit: i64,
+    ) -> Result<Vec<(String, String)>, StoreError> {
         // U+10FFFF sorts after whatever can follow the prefix.
         Ok(sqlx::query_as(
             "SELECT key, value FROM claims WHERE kind = $1 AND key >= $2 AND key < $3 ORDER BY key LIMIT $4",

@@ -38,9 +38,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    #[expect(clippy::needless_pass_by_value, reason = "errors are handed on, and read better so")]
     pub(crate) fn unreadable(what: impl Into<String>, why: impl ToString) -> Self {
         Self::Unreadable { what: what.into(), why: why.to_string() }
     }
+    #[expect(clippy::needless_pass_by_value, reason = "errors are handed on, and read better so")]
     pub(crate) fn nats(error: impl ToString) -> Self {
         Self::Nats(error.to_string())
     }

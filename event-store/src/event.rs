@@ -33,8 +33,9 @@ impl RecordedEvent {
     /// The event as its aggregate's type knows it.
     pub fn decode<E: DomainEvent>(&self) -> Result<E, StoreError> {
         let fields = Fields { event_type: &self.event_type, payload: &self.payload, next: Next::Type };
-        E::deserialize(MapAccessDeserializer::new(fields))
-            .map_err(|error| StoreError::unreadable(format!("{} at position {}", self.event_type, self.position), error))
+        E::deserialize(MapAccessDeserializer::new(fields)).map_err(|error| {
+            StoreError::unreadable(format!("{} at position {}", self.event_type, self.position), error)
+        })
     }
 }
 

@@ -22,7 +22,6 @@ use sha2::Sha256;
 use sqlx::PgPool;
 use std::{
     collections::{HashMap, HashSet},
-    fmt::Write,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -112,10 +111,7 @@ impl Keyring {
         input.extend_from_slice(purpose.as_bytes());
         input.push(0);
         input.extend_from_slice(text.as_bytes());
-        keyed(&self.0.hash_key, &input).iter().fold(String::with_capacity(64), |mut hex, byte| {
-            write!(hex, "{byte:02x}").expect("writing to a string can't fail");
-            hex
-        })
+        hex::encode(keyed(&self.0.hash_key, &input))
     }
 
     /// The keys of these scopes, made and committed where there were none.

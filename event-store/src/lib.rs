@@ -6,27 +6,30 @@
 
 mod append;
 mod appender;
-//TMP pub mod audit;
+pub mod audit;
 mod cache;
+mod carried;
 mod claim;
-//TMP mod cqrs;
+mod cqrs;
 mod error;
 mod event;
 pub mod keyring;
+mod leaf;
 mod load;
 mod metadata;
 mod migrate;
-//TMP pub mod publisher;
+pub mod publisher;
 mod read;
+pub mod record;
 mod store;
-//TMP pub mod subscription;
+pub mod subscription;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod upcast;
 
 pub use append::{Append, Appended};
 pub use claim::{Claim, Claimed};
-//TMP pub use cqrs::{EventSourced, RefusalError, upcasters};
+pub use cqrs::{EventSourced, Fact, upcasters};
 pub use error::{AppendError, StoreError};
 pub use event::RecordedEvent;
 pub use keyring::{KeyDir, Keyring};

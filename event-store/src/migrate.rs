@@ -29,7 +29,8 @@ pub async fn migrate(admin_url: &str, app_role: &str) -> Result<(), StoreError> 
 
 /// Whether every migration that this build knows has been applied. Newer ones may have been too.
 pub async fn schema_is_current(pool: &PgPool) -> Result<bool, StoreError> {
-    let applied: Vec<i64> = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(pool).await?;
+    let applied: Vec<i64> =
+        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(pool).await?;
     Ok(MIGRATOR.iter().all(|migration| applied.contains(&migration.version)))
 }
 

@@ -55,7 +55,12 @@ impl EventStore {
         Ok(rows.await?)
     }
 
-    pub(crate) async fn stream_rows(&self, aggregate_type: &str, id: &str, after: i64) -> Result<Vec<EventRow>, StoreError> {
+    pub(crate) async fn stream_rows(
+        &self,
+        aggregate_type: &str,
+        id: &str,
+        after: i64,
+    ) -> Result<Vec<EventRow>, StoreError> {
         let query = format!(
             "SELECT {} FROM (SELECT first_position, last_position FROM streams
                              WHERE aggregate_type = $1 AND aggregate_id = $2) AS range

@@ -93,7 +93,8 @@ impl EventStore {
             r#type: event.event_type,
             version: event.event_version,
             payload,
-            metadata: serde_json::to_value(&event.metadata).map_err(|error| StoreError::unreadable("metadata", error))?,
+            metadata: serde_json::to_value(&event.metadata)
+                .map_err(|error| StoreError::unreadable("metadata", error))?,
             recorded_at: event.recorded_at,
             leaf_hash: hex::encode(event.leaf_hash),
         })
@@ -106,7 +107,10 @@ impl EventStore {
         while low < high {
             let middle = low + (high - low + 1) / 2;
             let recorded: (sqlx::types::chrono::DateTime<sqlx::types::chrono::Utc>,) =
-                sqlx::query_as("SELECT recorded_at FROM events WHERE position = $1").bind(middle).fetch_one(self.pool()).await?;
+                sqlx::query_as("SELECT recorded_at FROM events WHERE position = $1")
+                    .bind(middle)
+                    .fetch_one(self.pool())
+                    .await?;
             if Timestamp::from(recorded.0) <= at { low = middle } else { high = middle - 1 }
         }
         Ok(Position(low))

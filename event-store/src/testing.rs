@@ -57,7 +57,15 @@ impl TestDatabase {
         migrate(&admin_url, APP_ROLE).await.expect("the migrations run");
         let pool = |options| PgPoolOptions::new().max_connections(8).connect_lazy_with(options);
         let key_dir = std::env::temp_dir().join(&name);
-        Self { server: options.clone(), admin: pool(options), app: pool(app_options), name, admin_url, app_url, key_dir }
+        Self {
+            server: options.clone(),
+            admin: pool(options),
+            app: pool(app_options),
+            name,
+            admin_url,
+            app_url,
+            key_dir,
+        }
     }
 
     pub async fn keyring(&self) -> Keyring {
@@ -114,7 +122,8 @@ pub fn nats_url() -> String {
 }
 
 fn server_url() -> String {
-    std::env::var("HANSARD_TEST_DATABASE_URL").expect("HANSARD_TEST_DATABASE_URL names a server: run scripts/test-servers")
+    std::env::var("HANSARD_TEST_DATABASE_URL")
+        .expect("HANSARD_TEST_DATABASE_URL names a server: run scripts/test-servers")
 }
 
 async fn make_app_role(connection: &mut PgConnection) {

@@ -17,7 +17,9 @@ pub(crate) fn to_current(event_type: &str, version: u32, payload: Value) -> (u32
 fn upcast(table: &[(&str, u32, Upcaster)], event_type: &str, from: u32, to: u32, mut payload: Value) -> (u32, Value) {
     let mut version = from;
     while version < to {
-        let Some((_, _, step)) = table.iter().find(|(name, at, _)| *name == event_type && *at == version) else { break };
+        let Some((_, _, step)) = table.iter().find(|(name, at, _)| *name == event_type && *at == version) else {
+            break;
+        };
         payload = step(payload);
         version += 1;
     }
@@ -35,8 +37,9 @@ mod tests {
             payload["topic"] = json!("none");
             payload
         }
-        fn third(payload: Value) -> Value {
-            json!({"name": payload["title"], "topic": payload["topic"]})
+        fn third(mut payload: Value) -> Value {
+            let name = payload["title"].take();
+            json!({"name": name, "topic": payload["topic"].take()})
         }
         let table: &[(&str, u32, Upcaster)] = &[("room.named", 2, third), ("room.named", 1, second)];
         let old = json!({"title": "Lobby"});
@@ -48,7 +51,10 @@ mod tests {
     fn every_older_version_that_this_build_knows_has_an_upcaster() {
         for (event_type, version) in domain::schema::event_schemas().into_keys() {
             for from in 1..version {
-                assert!(UPCASTERS.iter().any(|(name, at, _)| *name == event_type && *at == from), "{event_type} v{from}");
+                assert!(
+                    UPCASTERS.iter().any(|(name, at, _)| *name == event_type && *at == from),
+                    "{event_type} v{from}"
+                );
             }
         }
     }

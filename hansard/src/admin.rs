@@ -1,9 +1,82 @@
 //! `hansard admin`: what operators do to accounts, by e-mail address.
 
+use crate::{
+    cli::{Context, Outcome},
+    output::print_line,
+};
+use clap::{Args, Subcommand};
 use commands::{CommandError, Commands, session, user};
 use domain::{SessionId, Timestamp, UserId, user::SystemRole};
 use serde::Serialize;
-use std::fmt::Write;
+use std::{fmt::Write, process::ExitCode};
+
+/// What operators do to accounts
+#[derive(Debug, Args)]
+pub struct Admin {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Give someone a role
+    Grant {
+        email: String,
+        /// admin or auditor
+        #[arg(value_parser = role)]
+        role: SystemRole,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take a role from someone
+    Revoke {
+        email: String,
+        /// admin or auditor
+        #[arg(value_parser = role)]
+        role: SystemRole,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List someone's open sessions, the last used first
+    Sessions {
+        email: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl Admin {
+    pub async fn run(self, mut context: Context) -> Outcome {
+        let (stores, process) = context.open_process().await?;
+        let done = self.command.run(&process.commands).await;
+        drop(process);
+        stores.close().await;
+        done
+    }
+}
+
+impl Command {
+    async fn run(self, commands: &Commands) -> Outcome {
+        match self {
+            Self::Grant { email, role, json } => tell(&grant(commands, &email, role).await?, json),
+            Self::Revoke { email, role, json } => tell(&revoke(commands, &email, role).await?, json),
+            Self::Sessions { email, json } => {
+                let found = sessions(commands, &email).await?;
+                let text = if json { serde_json::to_string_pretty(&found)? } else { table(&found) };
+                print_line(text.trim_end())?;
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    }
+}
+
+fn tell(change: &RoleChange, json: bool) -> Outcome {
+    print_line(&if json { serde_json::to_string_pretty(change)? } else { change.sentence() })?;
+    Ok(ExitCode::SUCCESS)
+}
 
 /// Sessions told of one person; more than anyone keeps open.
 const SESSIONS_MAX: i64 = 10_000;
@@ -119,7 +192,8 @@ mod tests {
     #[test]
     fn a_change_says_whether_it_was_one() {
         let change = |has_role, changed| {
-            RoleChange::new("ada@example.org", SystemRole::Auditor, has_role, uuid::Uuid::nil().into(), changed).sentence()
+            RoleChange::new("ada@example.org", SystemRole::Auditor, has_role, uuid::Uuid::nil().into(), changed)
+                .sentence()
         };
         assert_eq!(change(true, true), "ada@example.org is auditor from the next token on");
         assert_eq!(change(true, false), "ada@example.org was auditor already");

@@ -1,6 +1,12 @@
 //! The command line: [`main`] reads it and runs one command. A command is a file beside this one and a variant below.
 
-use crate::{config, up};
+use crate::{
+    admin, audit, config, documents, events, import, migrate,
+    process::{self, Process},
+    projections, role, seed,
+    stack::{Attached, Wanted, generate_secrets, supply_secrets},
+    up,
+};
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 use runtime::{
     settings::{Reading, Settings, Source, WrongSettings},
@@ -33,14 +39,36 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Up(up::Up),
+    Api(role::Api),
+    Worker(role::Worker),
+    Migrate(migrate::Migrate),
+    Seed(seed::Seed),
+    Import(import::Import),
+    Events(events::Events),
+    Projections(projections::Projections),
+    Audit(audit::Audit),
+    Admin(admin::Admin),
     Config(config::Config),
+    Openapi(documents::Openapi),
+    Schemas(documents::Schemas),
 }
 
 impl Command {
     async fn run(self, context: Context) -> Outcome {
         match self {
             Self::Up(command) => command.run(context).await,
+            Self::Api(command) => command.run(context).await,
+            Self::Worker(command) => command.run(context).await,
+            Self::Migrate(command) => command.run(context).await,
+            Self::Seed(command) => command.run(context).await,
+            Self::Import(command) => command.run(context).await,
+            Self::Events(command) => command.run(context).await,
+            Self::Projections(command) => command.run(context).await,
+            Self::Audit(command) => command.run(context).await,
+            Self::Admin(command) => command.run(context).await,
             Self::Config(command) => command.run(context),
+            Self::Openapi(command) => command.run(),
+            Self::Schemas(command) => command.run(),
         }
     }
 }
@@ -116,10 +144,65 @@ impl Context {
         Ok(settings)
     }
 
+    /// For a command that does one thing on the stores: what it works on, by the settings in effect. That is what
+    /// DATABASE_URL names, or else the data directory's embedded stack: the running one, or one for this command.
+    pub async fn open(&mut self) -> Result<Stores, Failure> {
+        self.begin_quietly()?;
+        let data_dir = self.data_dir();
+        if self.reading.is_set("DATABASE_URL") {
+            supply_secrets(&mut self.reading, &data_dir)?;
+            return Ok(Stores { settings: self.reading.settings()?, attached: None });
+        }
+        let wanted = Wanted::of(&self.reading);
+        let attached = Attached::attach_or_start(&self.reading, &data_dir, wanted, &|what| tracing::debug!("{what}"));
+        let attached = attached.await?;
+        attached.endpoints().supply(&mut self.reading);
+        if attached.is_own() {
+            generate_secrets(&mut self.reading, &data_dir)?;
+        } else {
+            supply_secrets(&mut self.reading, &data_dir)?;
+        }
+        Ok(Stores { settings: self.reading.settings()?, attached: Some(attached) })
+    }
+
+    /// As [`Self::open`], with the layers on top. A stack of the command's own is migrated first: it may be new.
+    pub async fn open_process(&mut self) -> Result<(Stores, Process), Failure> {
+        let stores = self.open().await?;
+        let opened = async {
+            if stores.attached.as_ref().is_some_and(Attached::is_own) {
+                process::migrate(&stores.settings).await?;
+            }
+            Process::open(&stores.settings).await
+        };
+        match opened.await {
+            Ok(process) => Ok((stores, process)),
+            Err(failure) => {
+                stores.close().await;
+                Err(failure)
+            }
+        }
+    }
+
     /// For a command that does one thing: as [`Self::begin`], but unless LOG_LEVEL is set only warnings are logged.
     pub fn begin_quietly(&mut self) -> Result<Settings, WrongSettings> {
         self.reading.supply("LOG_LEVEL", "warn".to_owned(), Source::Default);
         self.begin()
+    }
+}
+
+/// What a command works on.
+pub struct Stores {
+    /// With the addresses and secrets in effect.
+    pub settings: Settings,
+    attached: Option<Attached>,
+}
+
+impl Stores {
+    /// Done with them. An embedded stack that was started for the command is stopped.
+    pub async fn close(self) {
+        if let Some(attached) = self.attached {
+            attached.detach().await;
+        }
     }
 }
 

@@ -82,8 +82,10 @@ fn show(settings: &[Shown], json: bool, out: &mut impl Write) -> Outcome {
             writeln!(out, "{}{}", if group.is_empty() { "" } else { "\n" }, shown.group)?;
             group = shown.group;
         }
-        let value = shown.value.as_deref().unwrap_or("(unset)");
-        write!(out, "  {:width$}  {value}  ({})", shown.name, shown.source)?;
+        match &shown.value {
+            Some(value) => write!(out, "  {:width$}  {value}  ({})", shown.name, shown.source)?,
+            None => write!(out, "  {:width$}  (unset)", shown.name)?,
+        }
         writeln!(out, "{}", shown.problem.as_ref().map(|problem| format!("  ← {problem}")).unwrap_or_default())?;
     }
     Ok(ExitCode::SUCCESS)

@@ -16,10 +16,12 @@ mod servers;
 mod state;
 
 pub use data_dir::DataDir;
+pub use postgres::APP as APP_ROLE;
 pub use secrets::{generate_secrets, supply_secrets};
 
 use keeper::Keeper;
 use runtime::settings::{Reading, Source};
+use serde::{Deserialize, Serialize};
 use servers::Servers;
 use state::State;
 use std::{
@@ -33,7 +35,7 @@ use tokio::time::{Instant, sleep};
 pub type Say<'a> = &'a (dyn Fn(&str) + Sync);
 
 /// Which servers are to be embedded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wanted {
     pub postgres: bool,
     pub nats: bool,
@@ -134,7 +136,12 @@ impl Stack {
         say: Say<'_>,
     ) -> Result<Self, StackError> {
         let (mut state, is_new) = State::open(&dir)?;
+        if wanted.is_nothing() {
+            return Ok(Self { endpoints: state.endpoints(), nats: None, postgres: None, state, dir, _lock: lock });
+        }
         let servers = Servers::find(reading).await?;
+        // Before ports are chosen: what an earlier run left running still has the ones that are remembered.
+        end_orphans(&dir).await?;
         if wanted.postgres {
             postgres::prepare(&dir, &servers, &state, is_new, say).await?;
         }
@@ -146,7 +153,7 @@ impl Stack {
             },
             async { if wanted.nats { nats::start(&dir, &servers, &state, say).await.map(Some) } else { Ok(None) } },
         )?;
-        state.owner_pid = Some(std::process::id());
+        state.ready = Some(wanted);
         state.write(&dir)?;
         Ok(Self { endpoints: state.endpoints(), nats, postgres, state, dir, _lock: lock })
     }
@@ -166,13 +173,22 @@ impl Stack {
 
     /// Stops the servers, the last started first, and gives the directory free.
     pub async fn stop(mut self) {
-        self.state.owner_pid = None;
+        self.state.ready = None;
         // Whoever attaches from now on waits for the lock. Where the note can't be written, they find closed ports.
         let _ = self.state.write(&self.dir);
         for keeper in [self.nats.take(), self.postgres.take()].into_iter().flatten() {
             keeper.stop().await;
         }
     }
+}
+
+async fn end_orphans(dir: &DataDir) -> Result<(), StackError> {
+    let tag = dir.tag()?;
+    let ended = tokio::task::spawn_blocking(move || {
+        orphan::end(nats::NAME, &tag, nats::STOP)?;
+        orphan::end(postgres::NAME, &tag, postgres::STOP)
+    });
+    ended.await.unwrap_or_else(|error| Err(StackError::server("an earlier run", format!("can't be ended: {error}"))))
 }
 
 async fn failure_of(name: &'static str, keeper: Option<&Keeper>) -> Option<StackError> {
@@ -190,13 +206,18 @@ impl Attached {
     const PATIENCE: Duration = Duration::from_mins(1);
 
     /// Uses the servers of the process that owns the directory, or else starts them.
-    pub async fn attach_or_start(reading: &Reading, data_dir: &Path, say: Say<'_>) -> Result<Self, StackError> {
+    pub async fn attach_or_start(
+        reading: &Reading,
+        data_dir: &Path,
+        wanted: Wanted,
+        say: Say<'_>,
+    ) -> Result<Self, StackError> {
         let dir = DataDir::at(data_dir);
         let deadline = Instant::now() + Self::PATIENCE;
         loop {
             match dir.lock() {
                 Ok(lock) => {
-                    let stack = Stack::start_locked(reading, dir, lock, Wanted::of(reading), say).await?;
+                    let stack = Stack::start_locked(reading, dir, lock, wanted, say).await?;
                     return Ok(Self { endpoints: stack.endpoints.clone(), own: Some(stack) });
                 }
                 Err(StackError::InUse { dir, pid }) if Instant::now() > deadline => {
@@ -205,7 +226,7 @@ impl Attached {
                 Err(StackError::InUse { .. }) => {}
                 Err(error) => return Err(error),
             }
-            if let Some(state) = State::read(&dir)?.filter(|state| state.owner_pid.is_some() && state.is_open()) {
+            if let Some(state) = State::read(&dir)?.filter(|state| state.has_ready(wanted)) {
                 return Ok(Self { endpoints: state.endpoints(), own: None });
             }
             sleep(Duration::from_millis(100)).await;
@@ -214,6 +235,11 @@ impl Attached {
 
     pub fn endpoints(&self) -> &Endpoints {
         &self.endpoints
+    }
+
+    /// Whether the servers are this command's own, and nobody else's.
+    pub fn is_own(&self) -> bool {
+        self.own.is_some()
     }
 
     /// Stops the servers where they are this command's own.

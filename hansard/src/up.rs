@@ -1,16 +1,21 @@
 //! `hansard up`: everything in one process, on embedded servers.
 
 use crate::{
-    cli::{Context, Outcome},
+    cli::{Context, Failure, Outcome},
     listen::Ports,
+    process::{self, Process},
+    role::Running,
     stack::{Stack, Wanted, generate_secrets},
 };
 use clap::Args;
-use runtime::shutdown::Shutdown;
+use runtime::{settings::Settings, shutdown::Shutdown};
 use std::{
     net::{IpAddr, Ipv4Addr},
     process::ExitCode,
+    time::Duration,
 };
+
+const READY_POLL: Duration = Duration::from_millis(50);
 
 /// Run everything in one process, on a private PostgreSQL and nats-server
 ///
@@ -24,7 +29,7 @@ impl Up {
         let shutdown = Shutdown::on_signals()?;
         let settings = context.begin()?;
         let address = settings.server.bind.unwrap_or(IpAddr::from(Ipv4Addr::LOCALHOST));
-        let _ports = Ports::take(&settings.server, address)?;
+        let ports = Ports::take(&settings.server, address)?;
         let data_dir = context.data_dir();
         let starting =
             Stack::start(&context.reading, &data_dir, Wanted::of(&context.reading), &|what| eprintln!("{what}"));
@@ -35,12 +40,32 @@ impl Up {
         stack.endpoints().supply(&mut context.reading);
         generate_secrets(&mut context.reading, &data_dir)?;
         let settings = context.reading.settings()?;
-        eprintln!("PostgreSQL is at {:?}, NATS at {:?}", settings.stores.database_url, settings.stores.nats_url);
+        let mut running = match start(&settings, ports, &shutdown).await {
+            Ok(running) => running,
+            Err(failure) => {
+                stack.stop().await;
+                return Err(failure);
+            }
+        };
         let failure = tokio::select! {
             failure = stack.failed() => Some(failure),
             () = shutdown.begun() => None,
         };
+        running.drain().await;
+        drop(running);
         stack.stop().await;
         failure.map_or(Ok(ExitCode::SUCCESS), |failure| Err(failure.into()))
     }
+}
+
+/// Migrates, runs every role, and says where once it is ready.
+async fn start(settings: &Settings, ports: Ports, shutdown: &Shutdown) -> Result<Running, Failure> {
+    process::migrate(settings).await?;
+    let mut running = Running::new(settings, Process::open(settings).await?, shutdown.clone())?;
+    running.everything(ports)?;
+    while !running.is_ready().await && !shutdown.has_begun() {
+        tokio::time::sleep(READY_POLL).await;
+    }
+    eprintln!("hansard is ready: the API is at {0}/api, its description at {0}/api/docs", settings.public_url());
+    Ok(running)
 }

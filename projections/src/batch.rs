@@ -2,27 +2,24 @@
 
 use crate::{ProjectionError, conversation, inbox, message, schema, sync, user, workspace};
 use domain::{
-    Aggregate, EventId, Position, Timestamp,
+    Aggregate, Position, Timestamp,
     conversation::{Conversation, ConversationEvent},
     inbox::{Inbox, InboxEvent},
     message::{Message, MessageEvent},
     user::{User, UserEvent},
     workspace::{Workspace, WorkspaceEvent},
 };
-use event_store::{Keyring, Metadata, RecordedEvent};
+use event_store::{Keyring, RecordedEvent};
 use sqlx::PgConnection;
 
 /// An event as the slices see it.
 #[derive(Clone, Debug)]
 pub(crate) struct Fact {
     pub position: Position,
-    pub event_id: EventId,
     pub aggregate_id: String,
-    pub sequence: i64,
     pub recorded_at: Timestamp,
     /// Of a `message.sent`: its number in its conversation.
     pub message_sequence: Option<i64>,
-    pub metadata: Metadata,
     pub event: Event,
 }
 
@@ -43,12 +40,9 @@ impl Fact {
             .map_err(|source| ProjectionError::Undecodable { position: recorded.position, source: Box::new(source) })?;
         Ok(Self {
             position: recorded.position,
-            event_id: recorded.event_id,
             aggregate_id: recorded.aggregate_id,
-            sequence: recorded.sequence.0,
             recorded_at: recorded.recorded_at,
             message_sequence: recorded.message_sequence,
-            metadata: recorded.metadata,
             event,
         })
     }
@@ -84,7 +78,8 @@ pub(crate) async fn apply(tx: &mut PgConnection, batch: &[Fact], keyring: &Keyri
 }
 
 /// The tables of all slices, in the same order.
-pub(crate) const DDL: &[&str] = &[schema::DDL, user::DDL, workspace::DDL, conversation::DDL, message::DDL, inbox::DDL, sync::DDL];
+pub(crate) const DDL: &[&str] =
+    &[schema::DDL, user::DDL, workspace::DDL, conversation::DDL, message::DDL, inbox::DDL, sync::DDL];
 
 #[cfg(test)]
 mod tests;

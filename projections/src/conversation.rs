@@ -28,6 +28,7 @@ pub(crate) const DDL: &str = include_str!("../schema/conversation.sql");
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Conversation)]
+#[expect(clippy::struct_excessive_bools, reason = "clients know these fields")]
 pub struct ConversationView {
     pub id: ConversationId,
     pub r#type: ConversationType,
@@ -77,3 +78,6 @@ pub struct ParticipantSummary {
     pub participants: Vec<ParticipantView>,
     pub participant_count: i64,
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -47,7 +47,11 @@ pub async fn diff(views: &Views, name: &str, mut on_step: impl FnMut(Step)) -> R
 
 /// Brings the scratch tables to the live ones' position, within the transaction that sees the live ones there: what it
 /// writes it sees, and nobody else ever will.
-async fn compare(views: &Views, connection: &mut PgConnection, from: Position) -> Result<Vec<TableDiff>, ProjectionError> {
+async fn compare(
+    views: &Views,
+    connection: &mut PgConnection,
+    from: Position,
+) -> Result<Vec<TableDiff>, ProjectionError> {
     let mut tx = connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
     tx.execute(format!("LOCK TABLE {LIVE}.checkpoint IN ACCESS SHARE MODE").as_str()).await?;
     let target = schema::live_position(&mut tx).await?;

@@ -33,13 +33,20 @@ impl ProjectionError {
     /// Whether the same may go well a moment later: the database was away, busy or short of something.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Database(sqlx::Error::Database(error)) => {
-                error.code().is_some_and(|code| ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class)))
-            }
+            Self::Database(sqlx::Error::Database(error)) => error
+                .code()
+                .is_some_and(|code| ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class))),
             Self::Database(error) => {
-                matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
+                matches!(
+                    error,
+                    sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed
+                )
             }
-            Self::Store(_) | Self::Undecodable { .. } | Self::Inapplicable { .. } | Self::Corrupt { .. } | Self::Unknown(_) => false,
+            Self::Store(_)
+            | Self::Undecodable { .. }
+            | Self::Inapplicable { .. }
+            | Self::Corrupt { .. }
+            | Self::Unknown(_) => false,
             Self::Overtaken { .. } | Self::Busy => true,
         }
     }

@@ -6,11 +6,11 @@ mod readers;
 mod unread;
 
 pub(crate) use apply::apply;
-#[cfg(test)]
-pub(crate) use {explain::explain_on, unread::unread_on};
 pub use explain::{Explained, explain};
 pub(crate) use readers::{ReaderCounts, readers};
-pub use unread::{Unread, unread};
 pub(crate) use unread::unread_counts;
+pub use unread::{Unread, unread};
+#[cfg(test)]
+pub(crate) use {explain::explain_on, unread::unread_on};
 
 pub(crate) const DDL: &str = include_str!("../schema/inbox.sql");

@@ -11,9 +11,12 @@ pub mod conversation;
 mod diff;
 mod error;
 pub mod inbox;
+#[cfg(test)]
+mod law;
 pub mod message;
 mod progress;
 mod rebuild;
+pub mod record;
 mod runner;
 mod schema;
 mod status;

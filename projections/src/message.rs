@@ -89,3 +89,6 @@ pub struct ReactionView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reaction_id: Option<ReactionId>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,7 +45,9 @@ pub async fn rebuild(views: &Views, name: &str, mut on_step: impl FnMut(Step)) -
                 return Ok(position);
             }
             Ok(None) => {}
-            Err(ProjectionError::Database(error)) if schema::is_lock_timeout(&error) => tokio::time::sleep(LOCK_PAUSE).await,
+            Err(ProjectionError::Database(error)) if schema::is_lock_timeout(&error) => {
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
             Err(error) => return Err(error),
         }
     }
@@ -92,7 +94,11 @@ pub(crate) async fn catch_up_within(
 }
 
 /// Reads and decodes in a task of its own, so that PostgreSQL has the next batch to work on when one is done.
-fn read_ahead(store: EventStore, from: Position, target: Position) -> mpsc::Receiver<Result<Vec<Fact>, ProjectionError>> {
+fn read_ahead(
+    store: EventStore,
+    from: Position,
+    target: Position,
+) -> mpsc::Receiver<Result<Vec<Fact>, ProjectionError>> {
     let (sender, receiver) = mpsc::channel(AHEAD);
     tokio::spawn(async move {
         let mut after = from;
@@ -117,7 +123,11 @@ async fn read(store: &EventStore, after: Position, target: Position) -> Result<V
 
 /// Applies what the live views have and the new ones have not, and swaps, in one transaction. None where there is too
 /// much of it: readers would wait too long.
-async fn swap(views: &Views, connection: &mut PgConnection, from: Position) -> Result<Option<Position>, ProjectionError> {
+async fn swap(
+    views: &Views,
+    connection: &mut PgConnection,
+    from: Position,
+) -> Result<Option<Position>, ProjectionError> {
     let mut tx = schema::begin_swap(connection).await?;
     let target = schema::live_position(&mut tx).await?;
     if target.0 - from.0 > SWAP_MAX {

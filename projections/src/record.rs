@@ -179,7 +179,9 @@ async fn fold(views: &Views, life: &[&RecordedEvent]) -> Result<Option<RecordedM
                     (message.is_edited, *wording) = (true, content);
                 }
             }
-            MessageEvent::Deleted { .. } | MessageEvent::ReactionAdded { .. } | MessageEvent::ReactionRemoved { .. } => {}
+            MessageEvent::Deleted { .. }
+            | MessageEvent::ReactionAdded { .. }
+            | MessageEvent::ReactionRemoved { .. } => {}
         }
     }
     let Some((mut message, wording)) = folded else { return Ok(None) };
@@ -187,7 +189,8 @@ async fn fold(views: &Views, life: &[&RecordedEvent]) -> Result<Option<RecordedM
     if !message.is_deleted {
         message.content = opened(views, wording).await?;
     }
-    let reaction = |r: &domain::message::Reaction| RecordedReaction { reaction_id: r.id, emoji: r.emoji.clone(), user_id: r.user };
+    let reaction =
+        |r: &domain::message::Reaction| RecordedReaction { reaction_id: r.id, emoji: r.emoji.clone(), user_id: r.user };
     message.reactions = state.reactions().iter().map(reaction).collect();
     Ok(Some(message))
 }

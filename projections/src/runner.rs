@@ -91,7 +91,11 @@ impl Runner {
     }
 
     /// Applies the log from the checkpoint on.
-    async fn follow(&mut self, connection: &mut PgConnection, shutdown: &CancellationToken) -> Result<(), ProjectionError> {
+    async fn follow(
+        &mut self,
+        connection: &mut PgConnection,
+        shutdown: &CancellationToken,
+    ) -> Result<(), ProjectionError> {
         schema::ensure(connection).await?;
         let mut position = writer::position(connection).await?;
         info!(projection = schema::NAME, %position, "following the log");

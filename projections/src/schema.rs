@@ -153,7 +153,11 @@ pub(crate) async fn tables(connection: &mut PgConnection, schema: &str) -> Resul
 }
 
 /// A table's columns, ready to stand in a query.
-pub(crate) async fn columns(connection: &mut PgConnection, schema: &str, table: &str) -> Result<String, ProjectionError> {
+pub(crate) async fn columns(
+    connection: &mut PgConnection,
+    schema: &str,
+    table: &str,
+) -> Result<String, ProjectionError> {
     let columns = sqlx::query_scalar(
         "SELECT string_agg(quote_ident(column_name), ', ' ORDER BY ordinal_position)
            FROM information_schema.columns WHERE table_schema = $1 AND table_name = $2",

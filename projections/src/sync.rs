@@ -50,3 +50,6 @@ pub struct Removed {
 pub struct Notifications {
     pub unread_count: i64,
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,7 +45,8 @@ pub struct UserSummary {
     pub avatar_url: Option<String>,
 }
 
-pub(crate) const COLUMNS: &str = "id, username, first_name, last_name, avatar_url, status, status_text, last_seen, created_at";
+pub(crate) const COLUMNS: &str =
+    "id, username, first_name, last_name, avatar_url, status, status_text, last_seen, created_at";
 
 /// A person as others see them.
 pub async fn get(views: &Views, id: UserId) -> Result<Option<UserView>, ProjectionError> {

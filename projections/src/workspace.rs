@@ -72,23 +72,24 @@ pub async fn list_of(
     offset: i64,
 ) -> Result<Listed<WorkspaceView>, ProjectionError> {
     let sql = format!("{MINE} ORDER BY m.joined_position, w.id LIMIT $2 OFFSET $3");
-    let rows = sqlx::query(&sql)
-        .bind(user.0)
-        .bind(limit.saturating_add(1))
-        .bind(offset)
-        .fetch_all(views.pool())
-        .await?;
+    let rows =
+        sqlx::query(&sql).bind(user.0).bind(limit.saturating_add(1)).bind(offset).fetch_all(views.pool()).await?;
     Ok(Listed::of(rows.iter().map(read).collect::<Result<_, _>>()?, limit))
 }
 
 /// A workspace, for whoever is in it.
 pub async fn get(views: &Views, user: UserId, id: WorkspaceId) -> Result<Option<WorkspaceView>, ProjectionError> {
-    let row = sqlx::query(&format!("{MINE} AND w.id = $2")).bind(user.0).bind(id.0).fetch_optional(views.pool()).await?;
+    let row =
+        sqlx::query(&format!("{MINE} AND w.id = $2")).bind(user.0).bind(id.0).fetch_optional(views.pool()).await?;
     row.as_ref().map(read).transpose()
 }
 
 /// What someone is in a workspace. None where they are not in it, or it is gone.
-pub async fn role_of(views: &Views, workspace: WorkspaceId, user: UserId) -> Result<Option<WorkspaceRole>, ProjectionError> {
+pub async fn role_of(
+    views: &Views,
+    workspace: WorkspaceId,
+    user: UserId,
+) -> Result<Option<WorkspaceRole>, ProjectionError> {
     Ok(get(views, user, workspace).await?.map(|workspace| workspace.role))
 }
 

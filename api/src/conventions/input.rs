@@ -53,7 +53,10 @@ async fn other_media_types_are_415() {
     for kind in ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16", ";;;"] {
         raw(&bench, kind, thing().to_string()).await.assert_problem(415, "unsupported_media_type");
     }
-    bench.ask(Method::POST, "/api/things", &[], thing().to_string()).await.assert_problem(415, "unsupported_media_type");
+    bench
+        .ask(Method::POST, "/api/things", &[], thing().to_string())
+        .await
+        .assert_problem(415, "unsupported_media_type");
     assert_eq!(raw(&bench, "application/json; charset=utf-8", thing().to_string()).await.status, 201);
 }
 

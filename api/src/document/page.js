@@ -38,7 +38,7 @@ function members(doc, given) {
   const parts = [...(schema?.allOf ?? []), ...(schema?.oneOf ?? []), ...(schema?.anyOf ?? [])];
   const rows = Object.entries(schema?.properties ?? {}).map(([name, member]) => make('tr', {},
     make('td', {}, code(name), schema.required?.includes(name) ? '' : make('span', { class: 'note' }, ' optional')),
-    make('td', {}, code(''), ...type(member)), make('td', {}, member.description ?? follow(doc, member)?.description ?? '')));
+    make('td', {}, ...type(member)), make('td', {}, member.description ?? follow(doc, member)?.description ?? '')));
   if (rows.length > 0) return make('table', {}, make('tbody', {}, rows));
   if (parts.length > 0 && !given.$ref) return make('div', {}, parts.map((part) => members(doc, part)));
   return make('p', {}, ...type(given.$ref ? schema : given));

@@ -19,6 +19,7 @@ pub(crate) async fn admit(State(front): State<Front>, request: Request, next: Ne
 }
 
 /// The answer to a request whose handler panicked. The panic's words are for the log alone.
+#[expect(clippy::needless_pass_by_value, reason = "the layer gives it away")]
 pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     tracing::error!(panic.message = words.unwrap_or("unknown"), "a handler panicked");

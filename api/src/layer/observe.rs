@@ -74,7 +74,8 @@ fn count(method: &str, route: String, status: u16, seconds: f64) {
 /// The caller's own name for the request where it is short and printable, else a new one.
 fn request_id(headers: &HeaderMap, front: &Front) -> String {
     let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).map(str::trim);
-    let is_right = |id: &&str| (1..=REQUEST_ID_CHARS_MAX).contains(&id.len()) && id.bytes().all(|b| (b' '..=b'~').contains(&b));
+    let is_right =
+        |id: &&str| (1..=REQUEST_ID_CHARS_MAX).contains(&id.len()) && id.bytes().all(|b| (b' '..=b'~').contains(&b));
     given.filter(is_right).map_or_else(|| front.ids.uuid().to_string(), str::to_owned)
 }
 
@@ -91,7 +92,8 @@ fn traceparent(headers: &HeaderMap, front: &Front) -> String {
 fn parse_traceparent(text: &str) -> Option<(&str, &str)> {
     let mut parts = text.split('-');
     let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let is_hex = |part: &str, len| part.len() == len && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let is_hex =
+        |part: &str, len| part.len() == len && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     let is_named = |part: &str| part.bytes().any(|byte| byte != b'0');
     let fits = is_hex(version, 2) && is_hex(trace, 32) && is_hex(parent, 16) && is_hex(flags, 2);
     let has_right_end = version != "00" || parts.next().is_none();

@@ -46,7 +46,9 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::error!(error = %error, "the log could not be used");
         match error {
-            StoreError::Database(_) | StoreError::Nats(_) | StoreError::Stopped => store_unavailable(),
+            StoreError::Database(_) | StoreError::Nats(_) | StoreError::Unreachable | StoreError::Stopped => {
+                store_unavailable()
+            }
             StoreError::Migration(_)
             | StoreError::Unreadable { .. }
             | StoreError::UnknownKey(_)

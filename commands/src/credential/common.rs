@@ -53,7 +53,17 @@ mod tests {
 
     #[test]
     fn repeats_and_runs_are_common() {
-        for common in ["00000000", "aaaaaaaaaaaa", "abababab", "abc1abc1", "abcdabcdabcd", "abcdefgh", "98765432", "asdfghjkl", "1QAZ2wsx"] {
+        for common in [
+            "00000000",
+            "aaaaaaaaaaaa",
+            "abababab",
+            "abc1abc1",
+            "abcdabcdabcd",
+            "abcdefgh",
+            "98765432",
+            "asdfghjkl",
+            "1QAZ2wsx",
+        ] {
             assert!(is_common(common), "{common}");
         }
     }

@@ -49,7 +49,8 @@ pub async fn refresh(commands: &Commands, visitor: &Visitor, presented: &Refresh
         Exchange::Reused => {
             commands.sessions.forget(family.session);
             tracing::warn!(user.id = %family.user, session.id = %family.session, "a refresh token came twice, its session is ended");
-            let told = tell_unasked(commands, visitor, family.user, family.session, RevocationReason::TokenReused).await;
+            let told =
+                tell_unasked(commands, visitor, family.user, family.session, RevocationReason::TokenReused).await;
             // The row has ended and remembers that the log lacks it: the next sweep tells it.
             if let Err(error) = told {
                 tracing::warn!(session.id = %family.session, %error, "the end of a session was not recorded yet");

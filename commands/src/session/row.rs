@@ -79,7 +79,11 @@ pub async fn list(
     .await
 }
 
-pub async fn life(connection: &mut PgConnection, session: SessionId, now: Timestamp) -> Result<Option<Life>, sqlx::Error> {
+pub async fn life(
+    connection: &mut PgConnection,
+    session: SessionId,
+    now: Timestamp,
+) -> Result<Option<Life>, sqlx::Error> {
     sqlx::query_as("SELECT ended_at IS NULL AND expires_at > $2 AS is_alive, last_used_at FROM session WHERE id = $1")
         .bind(session.0)
         .bind(now.to_datetime())

@@ -58,16 +58,21 @@ impl Touched {
     /// Notes what an append touches. False where it can't be in one batch with those before.
     fn touch(&mut self, prepared: &Prepared) -> bool {
         let mut is_free = true;
-        let streams = prepared.streams.iter().map(|stream| {
-            (self.hasher.hash_one((stream.aggregate_type, &stream.aggregate_id)), stream.added > 0)
-        });
+        let streams = prepared
+            .streams
+            .iter()
+            .map(|stream| (self.hasher.hash_one((stream.aggregate_type, &stream.aggregate_id)), stream.added > 0));
         let claims = prepared.claims.iter().map(|claim| (self.hasher.hash_one((&claim.kind, &claim.key, 0_u8)), true));
         let touched: Vec<(u64, bool)> = streams.chain(claims).collect();
         for (name, is_written) in &touched {
-            is_free &= !self.written.contains(name) && !(*is_written && self.guarded.contains(name));
+            is_free &= !(self.written.contains(name) || *is_written && self.guarded.contains(name));
         }
         for (name, is_written) in touched {
-            if is_written { self.written.insert(name) } else { self.guarded.insert(name) };
+            if is_written {
+                self.written.insert(name)
+            } else {
+                self.guarded.insert(name)
+            };
         }
         is_free
     }
@@ -219,7 +224,13 @@ impl<'a> Arrays<'a> {
     }
 
     /// A new q for the append's messages of this conversation: its index.
-    fn count(&mut self, n: i32, conversation: &'a str, locks: &Locks<'a>, counters: &mut HashMap<&'a str, i32>) -> usize {
+    fn count(
+        &mut self,
+        n: i32,
+        conversation: &'a str,
+        locks: &Locks<'a>,
+        counters: &mut HashMap<&'a str, i32>,
+    ) -> usize {
         let counter = *counters.entry(conversation).or_insert_with(|| {
             self.m_lock.push(locks[&(COUNTER_TYPE, conversation)].place);
             self.m_id.push(conversation);
@@ -232,9 +243,10 @@ impl<'a> Arrays<'a> {
     }
 
     fn claims(&mut self, batch: &'a [Waiting]) {
-        let of_all = batch.iter().enumerate().flat_map(|(n, waiting)| {
-            waiting.prepared.claims.iter().map(move |claim| (place(n + 1), claim))
-        });
+        let of_all = batch
+            .iter()
+            .enumerate()
+            .flat_map(|(n, waiting)| waiting.prepared.claims.iter().map(move |claim| (place(n + 1), claim)));
         let mut claims: Vec<(i32, &Claim)> = of_all.collect();
         claims.sort_unstable_by_key(|(_, claim)| (claim.kind.as_str(), claim.key.as_str()));
         for (n, claim) in claims {
@@ -249,7 +261,9 @@ impl<'a> Arrays<'a> {
             self.c_expect.push(expect);
             self.c_expected.push(expected);
             let (then, value, expires_at) = match &claim.then {
-                Then::Put { value, expires_at } => ("put", Some(value.as_str()), expires_at.map(Timestamp::to_datetime)),
+                Then::Put { value, expires_at } => {
+                    ("put", Some(value.as_str()), expires_at.map(Timestamp::to_datetime))
+                }
                 Then::Delete => ("delete", None, None),
                 Then::Keep => ("keep", None, None),
             };

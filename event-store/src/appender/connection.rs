@@ -13,7 +13,7 @@ use sqlx::{
 use std::{fmt::Write, str::FromStr, sync::LazyLock, time::Duration};
 
 /// A batch that takes longer than this is given up with its connection, and looked for on a new one.
-const BATCH_TIMEOUT: Duration = Duration::from_secs(60);
+const BATCH_TIMEOUT: Duration = Duration::from_mins(1);
 
 static APPEND: LazyLock<String> = LazyLock::new(|| {
     let mut sql = "SELECT * FROM append_events($1".to_owned();
@@ -47,9 +47,10 @@ impl Connection {
     pub async fn open(url: &str) -> Result<Self, sqlx::Error> {
         let options = PgConnectOptions::from_str(url)?.application_name("hansard appender");
         let mut connection = options.connect().await?;
-        let session = sqlx::query("SELECT pg_backend_pid(), backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()")
-            .fetch_one(&mut connection)
-            .await?;
+        let session =
+            sqlx::query("SELECT pg_backend_pid(), backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()")
+                .fetch_one(&mut connection)
+                .await?;
         let session = Session { pid: session.try_get(0)?, started: session.try_get(1)? };
         Ok(Self { connection, session })
     }

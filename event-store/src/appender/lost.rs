@@ -83,12 +83,8 @@ impl Task {
                 continue;
             };
             let sequences = events.iter().filter_map(|event| by_event.get(&event.id)?.message_sequence.map(Sequence));
-            let done = appended(
-                &waiting.prepared,
-                first.position,
-                Timestamp::from(first.recorded_at),
-                sequences.collect(),
-            );
+            let done =
+                appended(&waiting.prepared, first.position, Timestamp::from(first.recorded_at), sequences.collect());
             waiting.answer(Ok(Outcome::Done(done)));
         }
         if let Some(last) = landed.iter().map(|landed| landed.position).max() {

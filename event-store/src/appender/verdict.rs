@@ -69,7 +69,8 @@ impl Answers {
         let Json(refusals): Json<Vec<Refusal>> = row.try_get("o_refusals")?;
         let first_positions = first_positions.unwrap_or_default();
         let mut counters = counters.unwrap_or_default().into_iter();
-        let ends = first_positions.iter().zip(batch).filter_map(|(first, waiting)| Some((*first)? + count(waiting) - 1));
+        let ends =
+            first_positions.iter().zip(batch).filter_map(|(first, waiting)| Some((*first)? + count(waiting) - 1));
         Ok(Self {
             recorded_at: recorded_at.map(Timestamp::from).unwrap_or_default(),
             last_position: ends.max(),
@@ -112,8 +113,7 @@ impl Refusal {
     fn verdict(&self) -> Verdict {
         let (name, verdict) = match self.verdict {
             Refused::Conflict => {
-                let error =
-                    AppendError::Conflict { aggregate_type: self.kind.clone(), aggregate_id: self.key.clone() };
+                let error = AppendError::Conflict { aggregate_type: self.kind.clone(), aggregate_id: self.key.clone() };
                 ("conflict", Verdict::Answer(Err(error)))
             }
             Refused::Claimed => {

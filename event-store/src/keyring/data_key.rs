@@ -2,7 +2,7 @@
 
 use aes_gcm::{
     Aes256Gcm, KeyInit, Nonce,
-    aead::{Aead, AeadCore, OsRng, Payload},
+    aead::{Aead, AeadCore, OsRng, Payload, rand_core::RngCore},
 };
 
 const NONCE_BYTES: usize = 12;
@@ -18,9 +18,8 @@ pub(crate) struct DataKey {
 pub(crate) fn encrypt(key: &[u8; 32], about: &[u8], plain: &[u8]) -> Vec<u8> {
     let cipher = Aes256Gcm::new(key.into());
     let nonce = Aes256Gcm::generate_nonce(&mut OsRng);
-    let sealed = cipher
-        .encrypt(&nonce, Payload { msg: plain, aad: about })
-        .expect("AES-GCM refuses only texts of over 64 GiB");
+    let sealed =
+        cipher.encrypt(&nonce, Payload { msg: plain, aad: about }).expect("AES-GCM refuses only texts of over 64 GiB");
     [&nonce[..], &sealed].concat()
 }
 
@@ -33,4 +32,11 @@ pub(crate) fn decrypt(key: &[u8; 32], about: &[u8], sealed: &[u8]) -> Option<Vec
 
 pub(crate) fn random_key() -> [u8; 32] {
     Aes256Gcm::generate_key(&mut OsRng).into()
+}
+
+/// 128 bits of chance, to name something by.
+pub(crate) fn random_name() -> [u8; 16] {
+    let mut name = [0; 16];
+    OsRng.fill_bytes(&mut name);
+    name
 }

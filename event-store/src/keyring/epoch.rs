@@ -1,7 +1,7 @@
 //! Epoch keys: they wrap the data keys and lie in KEY_DIR, outside the database, each wrapped by MASTER_KEY. Destroying
 //! one leaves every copy of the data keys it wrapped (in write-ahead logs, replicas, backups) useless.
 
-use super::data_key::{decrypt, encrypt, random_key};
+use super::data_key::{decrypt, encrypt, random_key, random_name};
 use crate::StoreError;
 use std::{
     collections::BTreeMap,
@@ -86,7 +86,7 @@ fn numbers_in(dir: &Path) -> io::Result<Vec<u64>> {
 fn make(dir: &Path, number: u64, master_key: &[u8; 32]) -> io::Result<()> {
     let wrapped = encrypt(master_key, name(number).as_bytes(), &random_key());
     // Written whole under a name that nobody reads, then linked: a link is made once, and never half.
-    let draft = dir.join(format!(".{}.{}", name(number), std::process::id()));
+    let draft = dir.join(format!(".{}.{:x}", name(number), u128::from_ne_bytes(random_name())));
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.write_all(&wrapped)?;
     file.sync_all()?;

@@ -1,16 +1,13 @@
 //! Data keys in their table: found, or made and committed before anything is sealed with them.
 
 use super::{
-    data_key::{DataKey, decrypt, encrypt, random_key},
+    data_key::{DataKey, decrypt, encrypt, random_key, random_name},
     epoch::Epochs,
 };
 use crate::StoreError;
 use domain::KeyScope;
 use sqlx::{FromRow, PgPool};
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 use uuid::Uuid;
 
 #[derive(FromRow)]
@@ -32,8 +29,7 @@ pub(super) async fn find_or_make(
     scopes: &[KeyScope],
 ) -> Result<Vec<(KeyScope, Arc<DataKey>)>, StoreError> {
     let mut found = find(pool, epochs, scopes).await?;
-    let missing: Vec<KeyScope> =
-        scopes.iter().filter(|scope| !found.contains_key(&subject(scope))).copied().collect();
+    let missing: Vec<KeyScope> = scopes.iter().filter(|scope| !found.contains_key(&subject(scope))).copied().collect();
     if !missing.is_empty() {
         make(pool, epochs, &missing).await?;
         // Of two that made the same key at once both read the winner's here.
@@ -112,12 +108,7 @@ async fn make(pool: &PgPool, epochs: &Epochs, scopes: &[KeyScope]) -> Result<(),
 
 /// 128 bits of chance in hexadecimal: a key's name tells nothing of its subject.
 fn fresh_ids(count: usize) -> Vec<String> {
-    let mut ids = HashSet::with_capacity(count);
-    while ids.len() < count {
-        let bytes = random_key();
-        ids.insert(Uuid::from_slice(&bytes[..16]).expect("16 bytes are a uuid").simple().to_string());
-    }
-    ids.into_iter().collect()
+    (0..count).map(|_| Uuid::from_bytes(random_name()).simple().to_string()).collect()
 }
 
 fn unwrap(epochs: &Epochs, row: &KeyRow) -> Result<Arc<DataKey>, StoreError> {

@@ -5,9 +5,9 @@ use super::StackError;
 use nix::unistd::{Uid, User};
 use std::{
     ffi::OsStr,
-    fs,
+    fs::{self, DirBuilder},
     os::unix::{
-        fs::{MetadataExt, chown},
+        fs::{DirBuilderExt, MetadataExt, chown},
         process::CommandExt,
     },
     path::Path,
@@ -87,6 +87,13 @@ impl Account {
         command
     }
 
+    /// Makes a directory that only this account enters.
+    pub fn make_directory(&self, path: &Path) -> Result<(), StackError> {
+        let made = DirBuilder::new().mode(0o700).create(path);
+        made.map_err(StackError::file("a directory can't be made:", path))?;
+        self.give(path)
+    }
+
     /// Makes the file or directory this account's.
     pub fn give(&self, path: &Path) -> Result<(), StackError> {
         match self.identity {
@@ -114,8 +121,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let inner = scratch.path().join("inner");
         let account = Account::for_directory(&inner).unwrap();
-        fs::create_dir(&inner).unwrap();
-        account.give(&inner).unwrap();
+        account.make_directory(&inner).unwrap();
         let mut command = account.command(&inner, Some("KILL"), "touch");
         assert!(command.arg(format!("{DIRECTORY}/made")).status().unwrap().success());
         assert_eq!(Account::for_directory(&inner).unwrap(), account, "the owner is known again");

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{sync::watch, time::sleep};
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 /// How to run a server.
 pub struct Server {
@@ -149,7 +149,7 @@ impl Shared {
         }
         let spawned =
             command.spawn().map_err(|error| StackError::server(server.name, format!("can't be run: {error}")))?;
-        info!(server = server.name, pid = spawned.id(), "a server is started");
+        debug!(server = server.name, pid = spawned.id(), "a server is started");
         *child = Some(spawned);
         Ok(true)
     }

@@ -16,7 +16,7 @@ pub const NAME: &str = "nats-server";
 
 const CONFIGURATION: &str = include_str!("../../../nats.conf");
 
-const STOP: &[(Signal, Duration)] =
+pub const STOP: &[(Signal, Duration)] =
     &[(Signal::SIGTERM, Duration::from_secs(10)), (Signal::SIGKILL, Duration::from_secs(5))];
 
 /// A large store is read through after a crash.
@@ -54,8 +54,7 @@ pub async fn start(dir: &DataDir, servers: &Servers, state: &State, say: Say<'_>
 fn prepare(directory: &Path) -> Result<Account, StackError> {
     let account = Account::for_directory(directory)?;
     if !directory.exists() {
-        fs::create_dir(directory).map_err(StackError::file("the directory can't be made:", directory))?;
-        account.give(directory)?;
+        account.make_directory(directory)?;
     }
     let path = directory.join("nats.conf");
     fs::write(&path, CONFIGURATION).map_err(StackError::file("the configuration can't be written:", &path))?;

@@ -25,7 +25,7 @@ pub const OWNER: &str = "hansard_owner";
 pub const APP: &str = "hansard_app";
 
 /// Its fast, its immediate and no shutdown at all.
-const STOP: &[(Signal, Duration)] = &[
+pub const STOP: &[(Signal, Duration)] = &[
     (Signal::SIGINT, Duration::from_secs(20)),
     (Signal::SIGQUIT, Duration::from_secs(5)),
     (Signal::SIGKILL, Duration::from_secs(5)),
@@ -67,7 +67,6 @@ pub async fn prepare(
     }
     let (dir, servers, passwords) = (dir.clone(), servers.clone(), passwords(state));
     let made = tokio::task::spawn_blocking(move || {
-        orphan::end(NAME, &dir.tag()?, STOP)?;
         if exists {
             clear(&dir)?;
             return run_sql(&dir.postgres(), &servers, &passwords);
@@ -128,8 +127,7 @@ fn make_cluster(dir: &DataDir, servers: &Servers, passwords: &[String]) -> Resul
         fs::remove_dir_all(&draft).map_err(StackError::file("a half-made cluster can't be removed:", &draft))?;
     }
     let account = Account::for_directory(&draft)?;
-    fs::create_dir(&draft).map_err(StackError::file("the cluster's directory can't be made:", &draft))?;
-    account.give(&draft)?;
+    account.make_directory(&draft)?;
     let mut initdb = account.command(&draft, Some("KILL"), servers.pg_bin.join("initdb"));
     initdb.args(["-D", DIRECTORY, "-U", OWNER, "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust"]);
     // Who may come in is set below, before the cluster is ever started for anyone.

@@ -27,8 +27,9 @@ impl Servers {
                 command.env(name, text);
             }
         }
-        command.stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
-        let output = command.output().await.map_err(|error| StackError::Servers(format!("bash: {error}")))?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        let failed = |error| StackError::Servers(format!("bash: {error}"));
+        let output = command.spawn().map_err(failed)?.wait_with_output().await.map_err(failed)?;
         if !output.status.success() {
             return Err(StackError::Servers("see above; scripts/install-servers is what was tried".to_owned()));
         }

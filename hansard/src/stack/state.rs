@@ -1,6 +1,6 @@
 //! [`State`]: what a stack remembers from one start to the next, in `stack.json`: ports and passwords.
 
-use super::{DataDir, Endpoints, StackError, port};
+use super::{DataDir, Endpoints, StackError, Wanted, port};
 use runtime::id::{Ids, SystemIds};
 use serde::{Deserialize, Serialize};
 use std::{fmt::Write, fs, io};
@@ -16,8 +16,8 @@ pub struct State {
     pub nats_port: u16,
     pub nats_password: String,
     pub nats_system_password: String,
-    /// The process whose servers are ready, while they are.
-    pub owner_pid: Option<u32>,
+    /// The servers that the owner of the directory has ready, while it has.
+    pub ready: Option<Wanted>,
 }
 
 impl State {
@@ -27,7 +27,7 @@ impl State {
             Some(state) => (state, false),
             None => (Self::new(&SystemIds), true),
         };
-        state.owner_pid = None;
+        state.ready = None;
         state.write(dir)?;
         Ok((state, is_new))
     }
@@ -57,7 +57,7 @@ impl State {
             nats_port: port::draw(ids),
             nats_password: password(ids),
             nats_system_password: password(ids),
-            owner_pid: None,
+            ready: None,
         }
     }
 
@@ -67,9 +67,11 @@ impl State {
         self.nats_port = port::free_beside(self.nats_port, self.postgres_port, &SystemIds);
     }
 
-    /// Whether something listens on both ports.
-    pub fn is_open(&self) -> bool {
-        port::is_open(self.postgres_port) && port::is_open(self.nats_port)
+    /// Whether these servers are ready. The caller found the directory's lock taken, so that the note is no old one.
+    pub fn has_ready(&self, wanted: Wanted) -> bool {
+        let Some(ready) = self.ready else { return false };
+        let serves = |wanted: bool, ready: bool, port: u16| !wanted || (ready && port::is_open(port));
+        serves(wanted.postgres, ready.postgres, self.postgres_port) && serves(wanted.nats, ready.nats, self.nats_port)
     }
 
     pub fn endpoints(&self) -> Endpoints {

@@ -6,7 +6,11 @@ use domain::{
     user::{RevocationReason, Status, SystemRole, User, UserCommand},
     workspace::{Workspace, WorkspaceCommand, WorkspaceRole},
 };
-use proptest::{prelude::*, sample::Index, test_runner::{Config, TestRunner}};
+use proptest::{
+    prelude::*,
+    sample::Index,
+    test_runner::{Config, TestRunner},
+};
 use sqlx::Row;
 use std::collections::BTreeMap;
 
@@ -181,7 +185,8 @@ async fn members(views: &Views, place: WorkspaceId) -> BTreeMap<uuid::Uuid, Work
         .fetch_all(views.pool())
         .await
         .expect("read");
-    let role = |row: &sqlx::postgres::PgRow| crate::word::read("workspace_member_view", row.get("role")).expect("a role");
+    let role =
+        |row: &sqlx::postgres::PgRow| crate::word::read("workspace_member_view", row.get("role")).expect("a role");
     rows.iter().map(|row| (row.get("user_id"), role(row))).collect()
 }
 

@@ -123,7 +123,8 @@ impl Fold {
                 Event::Conversation(event) => self.conversation(conversation_of(fact)?, event, fact)?,
                 // Whoever joins starts after the messages sent until then, those of the same batch too.
                 Event::Message(MessageEvent::Sent { conversation_id, .. }) => {
-                    let sequence = fact.message_sequence.ok_or_else(|| inapplicable(fact, "a message has no number"))?;
+                    let sequence =
+                        fact.message_sequence.ok_or_else(|| inapplicable(fact, "a message has no number"))?;
                     self.sequences.insert(*conversation_id, sequence);
                 }
                 Event::Message(
@@ -141,10 +142,16 @@ impl Fold {
         Ok(())
     }
 
-    fn conversation(&mut self, id: ConversationId, event: &ConversationEvent, fact: &Fact) -> Result<(), ProjectionError> {
+    fn conversation(
+        &mut self,
+        id: ConversationId,
+        event: &ConversationEvent,
+        fact: &Fact,
+    ) -> Result<(), ProjectionError> {
         match event {
             ConversationEvent::Created { participants, created_at, created_by, .. } => {
-                self.conversations.insert(id, created(event, fact).ok_or_else(|| inapplicable(fact, "not a creation"))?);
+                self.conversations
+                    .insert(id, created(event, fact).ok_or_else(|| inapplicable(fact, "not a creation"))?);
                 for (rank, Founder { user_id, role }) in (0..).zip(participants) {
                     self.join((id, *user_id), *role, *created_by, *created_at, rank, fact)?;
                 }

@@ -99,7 +99,8 @@ impl FormerRow {
 /// What the messages say of a conversation is the message slice's to write.
 pub(crate) async fn save_conversations(tx: &mut PgConnection, fold: &Fold) -> Result<(), ProjectionError> {
     let rows = &fold.conversations;
-    let texts = |of: fn(&ConversationRow) -> &Option<String>| rows.values().map(|row| of(row).clone()).collect::<Vec<_>>();
+    let texts =
+        |of: fn(&ConversationRow) -> &Option<String>| rows.values().map(|row| of(row).clone()).collect::<Vec<_>>();
     let numbers = |of: fn(&ConversationRow) -> i64| rows.values().map(of).collect::<Vec<_>>();
     sqlx::query(
         "INSERT INTO conversation_view (id, type, history, name, description, topic, avatar_url, is_private, is_archived, \

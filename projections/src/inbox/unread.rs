@@ -41,7 +41,11 @@ macro_rules! unread_counts {
 pub(crate) use unread_counts;
 
 /// None where the conversation is not the person's to see.
-pub async fn unread(views: &Views, user: UserId, conversation: ConversationId) -> Result<Option<Unread>, ProjectionError> {
+pub async fn unread(
+    views: &Views,
+    user: UserId,
+    conversation: ConversationId,
+) -> Result<Option<Unread>, ProjectionError> {
     unread_on(&mut *views.pool().acquire().await?, user, conversation).await
 }
 
@@ -50,9 +54,11 @@ pub(crate) async fn unread_on(
     user: UserId,
     conversation: ConversationId,
 ) -> Result<Option<Unread>, ProjectionError> {
-    let query = concat!("SELECT u.unread_count, u.mention_count FROM ", visible!(), unread_counts!(), " WHERE c.id = $2");
+    let query =
+        concat!("SELECT u.unread_count, u.mention_count FROM ", visible!(), unread_counts!(), " WHERE c.id = $2");
     let row = sqlx::query(query).bind(user.0).bind(conversation.0).fetch_optional(connection).await?;
-    let counts =
-        |row: sqlx::postgres::PgRow| Ok(Unread { unread_count: row.try_get("unread_count")?, mention_count: row.try_get("mention_count")? });
+    let counts = |row: sqlx::postgres::PgRow| {
+        Ok(Unread { unread_count: row.try_get("unread_count")?, mention_count: row.try_get("mention_count")? })
+    };
     row.map(counts).transpose()
 }

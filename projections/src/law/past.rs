@@ -2,12 +2,11 @@
 
 use crate::batch::{Event, Fact};
 use domain::{
-    CommandId, ConversationId, EventId, MessageId, Personal, Position, ReactionId, Sequence, Timestamp, UserId,
+    ConversationId, MessageId, Personal, Position, ReactionId, Sequence, Timestamp, UserId,
     conversation::{ConversationChanges, ConversationEvent, ConversationType, Founder, History, Role},
     inbox::{Direction, InboxEvent, inbox_id},
     message::{Broadcast, MessageEvent, MessageType},
 };
-use event_store::{Metadata, Origin};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -56,9 +55,10 @@ pub(crate) struct Talk {
 
 #[derive(Debug, Default)]
 pub(crate) struct Past {
+    /// What is said, sealed.
+    texts: Vec<String>,
     pub facts: Vec<Fact>,
     pub talks: Vec<Talk>,
-    streams: BTreeMap<String, i64>,
 }
 
 pub(crate) fn person(n: u8) -> UserId {
@@ -66,8 +66,8 @@ pub(crate) fn person(n: u8) -> UserId {
 }
 
 impl Past {
-    pub(crate) fn of(steps: &[Step]) -> Self {
-        let mut past = Self::default();
+    pub(crate) fn of(steps: &[Step], texts: &[String]) -> Self {
+        let mut past = Self { texts: texts.to_vec(), ..Self::default() };
         for n in 0..CONVERSATIONS {
             past.create(n);
         }
@@ -80,20 +80,25 @@ impl Past {
     fn create(&mut self, n: u8) {
         let id = ConversationId(Uuid::from_u128(0xc000 + u128::from(n)));
         let history = if n == 0 { History::Joined } else { History::Shared };
-        let founders = [Founder { user_id: person(0), role: Role::Owner }, Founder { user_id: person(1), role: Role::Member }];
-        self.record(id.to_string(), None, Event::Conversation(ConversationEvent::Created {
-            r#type: ConversationType::Group,
-            history,
-            name: Some(format!("group {n}")),
-            description: Some(String::new()),
-            avatar_url: None,
-            is_private: false,
-            max_members: 1_000,
-            workspace_id: None,
-            created_by: person(0),
-            participants: founders.to_vec(),
-            created_at: at(n.into()),
-        }));
+        let founders =
+            [Founder { user_id: person(0), role: Role::Owner }, Founder { user_id: person(1), role: Role::Member }];
+        self.record(
+            id.to_string(),
+            None,
+            Event::Conversation(ConversationEvent::Created {
+                r#type: ConversationType::Group,
+                history,
+                name: Some(format!("group {n}")),
+                description: Some(String::new()),
+                avatar_url: None,
+                is_private: false,
+                max_members: 1_000,
+                workspace_id: None,
+                created_by: person(0),
+                participants: founders.to_vec(),
+                created_at: at(n.into()),
+            }),
+        );
         let members = founders.map(|f| (f.user_id, Member { role: f.role, joined: 0, mark: 0, read: 0 })).into();
         self.talks.push(Talk { id, history, said: vec![], members, is_deleted: false, preferences: BTreeMap::new() });
     }
@@ -120,14 +125,15 @@ impl Past {
             29 => self.change_history(n, step.pick),
             30 => self.change_role(n, who, step.pick),
             // Seldom, for nothing happens after it.
-            31 if step.pick % 8 == 0 => self.end(n),
+            31 if step.pick.is_multiple_of(8) => self.end(n),
             31.. => {}
         }
     }
 
     fn join(&mut self, n: usize, who: UserId) {
         let joined_at = at(self.now());
-        let event = ConversationEvent::ParticipantAdded { user_id: who, role: Role::Member, added_by: person(0), joined_at };
+        let event =
+            ConversationEvent::ParticipantAdded { user_id: who, role: Role::Member, added_by: person(0), joined_at };
         self.record(self.talks[n].id.to_string(), None, Event::Conversation(event));
         let joined = self.talks[n].last();
         self.talks[n].members.insert(who, Member { role: Role::Member, joined, mark: joined, read: 0 });
@@ -152,13 +158,13 @@ impl Past {
         let event = MessageEvent::Sent {
             conversation_id: talk.id,
             sender_id: sender,
-            content: sealed(now, 0),
+            content: self.text(),
             r#type: MessageType::Text,
             reply_to_id: answered.map(|said| said.id),
             thread_root_id: root,
             mentions: mentions.clone(),
             broadcast: is_broadcast.then_some(Broadcast::Channel),
-            client_message_id: (pick % 3 == 0).then(|| format!("client-{now}")),
+            client_message_id: (pick.is_multiple_of(3)).then(|| format!("client-{now}")),
             created_at: at(now),
         };
         self.record(id.to_string(), Some(sequence), Event::Message(event));
@@ -189,24 +195,31 @@ impl Past {
             Direction::Unread => said.sequence - 1,
         };
         let read_at = at(self.now());
-        self.record(inbox_id(conversation_id, who), None, Event::Inbox(InboxEvent::ReadMarked {
-            conversation_id,
-            user_id: who,
-            message_id,
-            sequence: Sequence(sequence),
-            direction,
-            read_at,
-        }));
+        self.record(
+            inbox_id(conversation_id, who),
+            None,
+            Event::Inbox(InboxEvent::ReadMarked {
+                conversation_id,
+                user_id: who,
+                message_id,
+                sequence: Sequence(sequence),
+                direction,
+                read_at,
+            }),
+        );
         if let Some(member) = self.talks[n].members.get_mut(&who) {
             match direction {
                 Direction::Read => (member.mark, member.read) = (member.mark.max(sequence), member.read.max(sequence)),
-                Direction::Unread => (member.mark, member.read) = (member.mark.min(sequence), member.read.min(sequence)),
+                Direction::Unread => {
+                    (member.mark, member.read) = (member.mark.min(sequence), member.read.min(sequence));
+                }
             }
         }
     }
 
     fn living(&self, n: usize, pick: u16) -> Option<usize> {
-        let living: Vec<usize> = (0..self.talks[n].said.len()).filter(|at| !self.talks[n].said[*at].is_deleted).collect();
+        let living: Vec<usize> =
+            (0..self.talks[n].said.len()).filter(|at| !self.talks[n].said[*at].is_deleted).collect();
         living.get(usize::from(pick) % living.len().max(1)).copied()
     }
 
@@ -221,7 +234,7 @@ impl Past {
 
     fn edit(&mut self, n: usize, pick: u16) {
         let Some(which) = self.living(n, pick) else { return };
-        let event = MessageEvent::Edited { content: sealed(self.now(), 1), edited_at: at(self.now()) };
+        let event = MessageEvent::Edited { content: self.text(), edited_at: at(self.now()) };
         self.record(self.talks[n].said[which].id.to_string(), None, Event::Message(event));
         self.talks[n].said[which].wordings += 1;
     }
@@ -230,7 +243,8 @@ impl Past {
         let Some(which) = self.living(n, pick) else { return };
         let emoji = ["👍", "🎉"][usize::from(pick / 5 % 2)].to_owned();
         let stream = self.talks[n].said[which].id.to_string();
-        let before = self.talks[n].said[which].reactions.iter().position(|(e, user, _)| *e == emoji && *user == user_id);
+        let before =
+            self.talks[n].said[which].reactions.iter().position(|(e, user, _)| *e == emoji && *user == user_id);
         if let Some(before) = before {
             let (emoji, user_id, reaction_id) = self.talks[n].said[which].reactions.remove(before);
             self.record(stream, None, Event::Message(MessageEvent::ReactionRemoved { reaction_id, emoji, user_id }));
@@ -243,7 +257,8 @@ impl Past {
 
     fn prefer(&mut self, n: usize, user_id: UserId, pick: u16) {
         let conversation_id = self.talks[n].id;
-        let (is_muted, is_pinned) = ((pick % 3 != 0).then_some(pick % 2 == 0), (pick % 3 != 1).then_some(pick % 4 < 2));
+        let (is_muted, is_pinned) =
+            ((!pick.is_multiple_of(3)).then_some(pick.is_multiple_of(2)), (pick % 3 != 1).then_some(pick % 4 < 2));
         let event = InboxEvent::PreferenceChanged { conversation_id, user_id, is_muted, is_pinned };
         self.record(inbox_id(conversation_id, user_id), None, Event::Inbox(event));
         let preferences = self.talks[n].preferences.entry(user_id).or_default();
@@ -251,12 +266,12 @@ impl Past {
     }
 
     fn rename(&mut self, n: usize, pick: u16) {
-        let topic = Some(if pick % 2 == 0 { String::new() } else { format!("topic {pick}") });
+        let topic = Some(if pick.is_multiple_of(2) { String::new() } else { format!("topic {pick}") });
         self.update(n, ConversationChanges { topic, ..ConversationChanges::default() });
     }
 
     fn change_history(&mut self, n: usize, pick: u16) {
-        let history = if pick % 2 == 0 { History::Joined } else { History::Shared };
+        let history = if pick.is_multiple_of(2) { History::Joined } else { History::Shared };
         self.update(n, ConversationChanges { history: Some(history), ..ConversationChanges::default() });
         self.talks[n].history = history;
     }
@@ -266,7 +281,7 @@ impl Past {
     }
 
     fn change_role(&mut self, n: usize, user_id: UserId, pick: u16) {
-        let role = if pick % 2 == 0 { Role::Admin } else { Role::Owner };
+        let role = if pick.is_multiple_of(2) { Role::Admin } else { Role::Owner };
         let event = ConversationEvent::ParticipantRoleChanged { user_id, role };
         self.record(self.talks[n].id.to_string(), None, Event::Conversation(event));
         if let Some(member) = self.talks[n].members.get_mut(&user_id) {
@@ -281,35 +296,18 @@ impl Past {
         self.talks[n].members.clear();
     }
 
+    fn text(&self) -> Personal {
+        Personal::Sealed(self.texts[self.facts.len() % self.texts.len()].clone())
+    }
+
     fn now(&self) -> i64 {
         i64::try_from(self.facts.len()).unwrap_or(i64::MAX) + 1
     }
 
     fn record(&mut self, aggregate_id: String, message_sequence: Option<i64>, event: Event) {
         let position = self.now();
-        let sequence = self.streams.entry(aggregate_id.clone()).or_default();
-        *sequence += 1;
-        let id = Uuid::from_u128(u128::from(position.unsigned_abs()));
-        self.facts.push(Fact {
-            position: Position(position),
-            event_id: EventId(id),
-            aggregate_id,
-            sequence: *sequence,
-            recorded_at: at(position),
-            message_sequence,
-            metadata: Metadata {
-                actor_id: None,
-                session_id: None,
-                workspace_id: None,
-                conversation_id: None,
-                correlation_id: String::new(),
-                causation_id: None,
-                traceparent: None,
-                command_id: CommandId(id),
-                origin: Origin::Rest,
-            },
-            event,
-        });
+        let recorded_at = at(position);
+        self.facts.push(Fact { position: Position(position), aggregate_id, recorded_at, message_sequence, event });
     }
 }
 
@@ -351,8 +349,4 @@ impl Talk {
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp(1_800_000_000_000 + seconds * 1_000)
-}
-
-fn sealed(now: i64, version: u8) -> Personal {
-    Personal::Sealed(format!("v1.key.{now}-{version}"))
 }

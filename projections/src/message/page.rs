@@ -66,11 +66,8 @@ pub async fn page(
         Cursor::After(id) => after(access, sequence(&mut tx, conversation, access, id).await?, limit),
         Cursor::Around(id) => around(access, sequence(&mut tx, conversation, access, id).await?, limit),
     };
-    let places: Vec<Place> = ids(&mut tx, conversation, numbers)
-        .await?
-        .into_iter()
-        .map(|id| Place { id, floor: access.floor })
-        .collect();
+    let places: Vec<Place> =
+        ids(&mut tx, conversation, numbers).await?.into_iter().map(|id| Place { id, floor: access.floor }).collect();
     let mut loaded = load(&mut tx, views.keyring(), user, &places).await?;
     Ok(Page { messages: places.iter().filter_map(|place| loaded.remove(&place.id)).collect(), has_more })
 }
@@ -94,7 +91,8 @@ async fn ids(
     if numbers.is_empty() {
         return Ok(vec![]);
     }
-    let query = "SELECT id FROM message_view WHERE conversation_id = $1 AND sequence BETWEEN $2 AND $3 ORDER BY sequence DESC";
+    let query =
+        "SELECT id FROM message_view WHERE conversation_id = $1 AND sequence BETWEEN $2 AND $3 ORDER BY sequence DESC";
     let ids = sqlx::query_scalar::<_, Uuid>(query).bind(conversation.0).bind(numbers.start()).bind(numbers.end());
     Ok(ids.fetch_all(connection).await?.into_iter().map(MessageId).collect())
 }

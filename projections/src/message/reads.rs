@@ -33,12 +33,12 @@ pub async fn reads(
     if find(&mut tx, user, id).await?.is_none() {
         return Ok(None);
     }
-    let query = "SELECT p.user_id, p.last_read_at, u.username, u.first_name, u.last_name, u.avatar_url \
-         FROM message_view m JOIN conversation_view c ON c.id = m.conversation_id \
-         JOIN participant_view p ON p.conversation_id = m.conversation_id AND p.user_id <> m.sender_id \
-           AND p.read_sequence >= m.sequence AND (c.history = 'shared' OR p.joined_sequence < m.sequence) \
-         LEFT JOIN user_view u ON u.id = p.user_id \
-         WHERE m.id = $1 ORDER BY p.last_read_at DESC, p.user_id LIMIT $2 OFFSET $3";
+    let query = "SELECT p.user_id, p.last_read_at, u.username, u.first_name, u.last_name, u.avatar_url FROM ( \
+           SELECT p.user_id, p.last_read_at FROM message_view m JOIN conversation_view c ON c.id = m.conversation_id \
+           JOIN participant_view p ON p.conversation_id = m.conversation_id AND p.user_id <> m.sender_id \
+             AND p.read_sequence >= m.sequence AND (c.history = 'shared' OR p.joined_sequence < m.sequence) \
+           WHERE m.id = $1 ORDER BY p.last_read_at DESC, p.user_id LIMIT $2 OFFSET $3) p \
+         LEFT JOIN user_view u ON u.id = p.user_id ORDER BY p.last_read_at DESC, p.user_id";
     let rows = sqlx::query(query).bind(id.0).bind(limit.saturating_add(1)).bind(offset).fetch_all(&mut *tx).await?;
     let mut readers = Vec::with_capacity(rows.len());
     for row in &rows {

@@ -4,8 +4,7 @@ use crate::{
     ProjectionError, Views, diff, rebuild,
     schema::{self, LIVE, NEXT},
     testing::World,
-    user, workspace,
-    writer,
+    user, workspace, writer,
 };
 use domain::Position;
 use sqlx::Executor;
@@ -77,17 +76,28 @@ async fn what_a_killed_rebuild_left_is_cleared_away() {
     let alice = world.register("alice").await;
     world.project(10).await;
     // As far as a rebuild may have come when it is killed: half built, or swapped with the old tables still there.
-    world.views.pool().execute(format!("CREATE SCHEMA {NEXT}; CREATE TABLE {NEXT}.user_view (id int)").as_str()).await.expect("left");
-    world.views.pool().execute(format!("CREATE SCHEMA {LIVE}_old; CREATE TABLE {LIVE}_old.t (id int)").as_str()).await.expect("left");
+    world
+        .views
+        .pool()
+        .execute(format!("CREATE SCHEMA {NEXT}; CREATE TABLE {NEXT}.user_view (id int)").as_str())
+        .await
+        .expect("left");
+    world
+        .views
+        .pool()
+        .execute(format!("CREATE SCHEMA {LIVE}_old; CREATE TABLE {LIVE}_old.t (id int)").as_str())
+        .await
+        .expect("left");
 
     rebuild(&world.views, "core", |_| {}).await.expect("rebuilt");
 
     assert!(user::get(&world.views, alice).await.expect("read").is_some());
-    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'core%' AND nspname <> $1")
-        .bind(LIVE)
-        .fetch_one(world.views.pool())
-        .await
-        .expect("counted");
+    let left: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'core%' AND nspname <> $1")
+            .bind(LIVE)
+            .fetch_one(world.views.pool())
+            .await
+            .expect("counted");
     assert_eq!(left, 0);
     assert_no_difference(&world.views).await;
 }

@@ -3,7 +3,10 @@ use crate::{
     testing::{Running, World},
     user,
 };
-use domain::{UserId, user::{User, UserEvent}};
+use domain::{
+    UserId,
+    user::{User, UserEvent},
+};
 use sqlx::Executor;
 
 #[tokio::test]
@@ -15,6 +18,27 @@ async fn what_is_appended_is_applied() {
         world.settle().await;
         assert_eq!(user::get(&world.views, id).await.expect("read").expect("applied").username, name);
     }
+    runner.stop().await;
+}
+
+#[tokio::test]
+async fn other_processes_are_told_how_far_the_views_are() {
+    let url = std::env::var("HANSARD_TEST_NATS_URL").expect("HANSARD_TEST_NATS_URL names a server for tests");
+    let nats = async_nats::connect(url).await.expect("connects");
+    let world = World::new().await;
+    let (elsewhere, shutdown) =
+        (Progress::open(world.views.clone()).await.expect("a position"), CancellationToken::new());
+    let mut heard = elsewhere.watch();
+    let listening = tokio::spawn(elsewhere.listen(nats.clone(), shutdown.clone()));
+    // Of its own, so that the server has the subscription before the runner tells anything.
+    nats.flush().await.expect("flushed");
+    sleep(Duration::from_millis(100)).await;
+    let runner = Running::start(Runner::new(world.views.clone(), world.progress.clone(), Some(nats)));
+    world.register("alice").await;
+    let told = tokio::time::timeout(Duration::from_secs(10), heard.wait_for(|position| *position == Position(1))).await;
+    assert!(told.is_ok_and(|told| told.is_ok()), "nobody polls here");
+    shutdown.cancel();
+    listening.await.expect("ends by itself");
     runner.stop().await;
 }
 
@@ -72,17 +96,22 @@ async fn the_runner_stops_before_an_event_that_cannot_be_applied_and_goes_on_onc
     let world = World::new().await;
     let alice = world.register("alice").await;
     let nobody: UserId = world.id();
-    let position = world.record::<User>(nobody, vec![UserEvent::RoleGranted { role: domain::user::SystemRole::Auditor }]).await;
+    let position =
+        world.record::<User>(nobody, vec![UserEvent::RoleGranted { role: domain::user::SystemRole::Auditor }]).await;
     let after = world.register("bob").await;
     let runner = world.run();
 
-    assert!(world.progress.wait_for(Position(position.0 - 1), Duration::from_secs(10)).await, "all before it is applied");
+    assert!(
+        world.progress.wait_for(Position(position.0 - 1), Duration::from_secs(10)).await,
+        "all before it is applied"
+    );
     assert!(user::get(&world.views, alice).await.expect("read").is_some());
     assert!(!world.progress.wait_for(position, Duration::from_secs(1)).await, "it is never skipped");
     assert_eq!(user::get(&world.views, after).await.expect("read"), None);
 
     // What was wrong is mended: here, the row that it lacked.
-    let mend = "INSERT INTO user_view SELECT $1, 'nobody', first_name, last_name, full_name_folded, last_name_folded, email,
+    let mend =
+        "INSERT INTO user_view SELECT $1, 'nobody', first_name, last_name, full_name_folded, last_name_folded, email,
                 email_hash, avatar_url, status, status_text, roles, last_seen, created_at FROM user_view WHERE id = $2";
     sqlx::query(mend).bind(nobody.0).bind(alice.0).execute(world.views.pool()).await.expect("mended");
     world.settle().await;

@@ -5,7 +5,7 @@ use super::{
     snapshot::{me, workspaces},
 };
 use crate::{ProjectionError, Views, conversation, writer};
-use domain::{ConversationId, Position, UserId, WorkspaceId};
+use domain::{ConversationId, Position, Timestamp, UserId, WorkspaceId};
 use sqlx::PgConnection;
 use thiserror::Error;
 use uuid::Uuid;
@@ -66,7 +66,7 @@ async fn check_bounds(
         return Ok(());
     }
     let first = views.store().event_at(Position(since.0 + 1)).await.map_err(ProjectionError::from)?;
-    if first.is_some_and(|first| first.recorded_at.plus_millis(AGE_MAX_MS) < views.now()) {
+    if first.is_some_and(|first| is_too_long_ago(first.recorded_at, views.now())) {
         return Err(ChangesError::TooOld);
     }
     // No more of them can be seen than there are.
@@ -74,6 +74,10 @@ async fn check_bounds(
         return Err(ChangesError::TooOld);
     }
     Ok(())
+}
+
+fn is_too_long_ago(recorded_at: Timestamp, now: Timestamp) -> bool {
+    recorded_at.plus_millis(AGE_MAX_MS) < now
 }
 
 /// How many events after a position the person may see; no more than one over the bound are counted.
@@ -102,4 +106,17 @@ async fn removed(connection: &mut PgConnection, user: UserId, since: Position) -
         conversations: left.into_iter().map(ConversationId).collect(),
         workspaces: deleted.into_iter().map(WorkspaceId).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_missed_for_over_seven_days_is_too_long_ago() {
+        let recorded_at = Timestamp::parse("2026-01-31T08:00:00.000Z").unwrap();
+        let a_week = Timestamp::parse("2026-02-07T08:00:00.000Z").unwrap();
+        assert!(!is_too_long_ago(recorded_at, a_week));
+        assert!(is_too_long_ago(recorded_at, a_week.plus_millis(1)));
+    }
 }

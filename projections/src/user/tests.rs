@@ -17,7 +17,10 @@ async fn others_see_a_person_without_the_address_and_they_themselves_with_it() {
     world.project(1).await;
 
     let shown = get(&world.views, alice).await.expect("read").expect("registered");
-    assert_eq!((shown.username.as_str(), shown.first_name.as_str(), shown.last_name.as_str()), ("alice", "Alice", "Liddell"));
+    assert_eq!(
+        (shown.username.as_str(), shown.first_name.as_str(), shown.last_name.as_str()),
+        ("alice", "Alice", "Liddell")
+    );
     assert_eq!((shown.status, shown.last_seen, shown.created_at), (Status::Offline, None, NOON));
     assert!(!serde_json::to_string(&shown).expect("json").contains("email"));
     let own = own(&world.views, alice).await.expect("read").expect("registered");
@@ -70,7 +73,9 @@ async fn roles_and_sign_ins_follow_the_log() {
     ];
     world.record::<User>(alice, events).await;
     // On a stream that is nobody's.
-    world.record::<User>("5f2a", vec![UserEvent::LoginFailed { email_hash: Some("5f2a".to_owned()), address: None }]).await;
+    world
+        .record::<User>("5f2a", vec![UserEvent::LoginFailed { email_hash: Some("5f2a".to_owned()), address: None }])
+        .await;
     world.project(2).await;
     let roles: Vec<String> =
         sqlx::query_scalar("SELECT roles FROM user_view").fetch_one(world.views.pool()).await.expect("one person");

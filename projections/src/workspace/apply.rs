@@ -87,7 +87,8 @@ impl Rows {
             workspaces.insert(*id);
             match event {
                 WorkspaceEvent::Created { .. } | WorkspaceEvent::Deleted { .. } => {}
-                WorkspaceEvent::InviteLinkCreated { code_hash, .. } | WorkspaceEvent::InviteLinkRevoked { code_hash } => {
+                WorkspaceEvent::InviteLinkCreated { code_hash, .. }
+                | WorkspaceEvent::InviteLinkRevoked { code_hash } => {
                     links.insert(code_hash.clone());
                 }
                 WorkspaceEvent::MemberJoined { user_id, code_hash, .. } => {
@@ -121,7 +122,8 @@ impl Rows {
             self.workspaces.insert(id, row);
         }
         let Self { workspaces, members, links } = self;
-        let workspace = workspaces.get_mut(&id).ok_or_else(|| inapplicable(fact, "the workspace was not created before"))?;
+        let workspace =
+            workspaces.get_mut(&id).ok_or_else(|| inapplicable(fact, "the workspace was not created before"))?;
         workspace.changed_position = fact.position;
         match event {
             WorkspaceEvent::Created { owner_id, created_at, .. } => {
@@ -146,14 +148,20 @@ impl Rows {
                 links.insert(code_hash.clone(), None);
             }
             WorkspaceEvent::MemberJoined { user_id, role, invited_by, code_hash, joined_at } => {
-                join(workspace, members, (id, user_id.0), MemberRow::new(*role, *invited_by, *joined_at, fact.position));
+                join(
+                    workspace,
+                    members,
+                    (id, user_id.0),
+                    MemberRow::new(*role, *invited_by, *joined_at, fact.position),
+                );
                 if let Some(link) = code_hash.as_ref().and_then(|hash| links.get_mut(hash)).and_then(Option::as_mut) {
                     link.uses += 1;
                 }
             }
             WorkspaceEvent::MemberRoleChanged { user_id, role } => {
-                let member =
-                    members.get_mut(&(id, user_id.0)).ok_or_else(|| inapplicable(fact, "the person did not join before"))?;
+                let member = members
+                    .get_mut(&(id, user_id.0))
+                    .ok_or_else(|| inapplicable(fact, "the person did not join before"))?;
                 member.role = *role;
                 member.changed_position = fact.position;
             }

@@ -50,7 +50,8 @@ async fn a_workspace_is_shown_to_its_members_and_to_nobody_else() {
 #[tokio::test]
 async fn members_are_listed_as_they_came_in_with_who_invited_them() {
     let world = World::new().await;
-    let (alice, bob, carol) = (world.register("alice").await, world.register("bob").await, world.register("carol").await);
+    let (alice, bob, carol) =
+        (world.register("alice").await, world.register("bob").await, world.register("carol").await);
     let crew = world.workspace(alice, "Crew").await;
     let promoted = WorkspaceEvent::MemberRoleChanged { user_id: carol, role: WorkspaceRole::Admin };
     let events = vec![link("h", alice), joined(carol, alice, "h"), joined(bob, alice, "h"), promoted];
@@ -73,7 +74,9 @@ async fn a_link_counts_its_uses_until_it_is_revoked() {
     let world = World::new().await;
     let (alice, bob) = (world.register("alice").await, world.register("bob").await);
     let crew = world.workspace(alice, "Crew").await;
-    world.record::<Workspace>(crew, vec![link("first", alice), link("second", alice), joined(bob, alice, "first")]).await;
+    world
+        .record::<Workspace>(crew, vec![link("first", alice), link("second", alice), joined(bob, alice, "first")])
+        .await;
     world.project(10).await;
 
     let links = invite_links(&world.views, crew, 10, 0).await.expect("read").items;

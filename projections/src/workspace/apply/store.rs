@@ -67,7 +67,8 @@ pub(super) async fn links(
         return Ok(HashMap::new());
     }
     let hashes: Vec<String> = hashes.into_iter().collect();
-    let rows = sqlx::query("SELECT * FROM invite_link_view WHERE code_hash = ANY($1)").bind(hashes).fetch_all(tx).await?;
+    let rows =
+        sqlx::query("SELECT * FROM invite_link_view WHERE code_hash = ANY($1)").bind(hashes).fetch_all(tx).await?;
     let read = |row: &sqlx::postgres::PgRow| {
         let link = LinkRow {
             workspace_id: row.try_get("workspace_id")?,

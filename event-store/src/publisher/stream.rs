@@ -1,0 +1,105 @@
+//! The stream beside the log: made where there is none, and made anew where it is not the log's beginning, event by event.
+
+use crate::{EventStore, StoreError, carried};
+use async_nats::jetstream::{
+    Context, ErrorCode,
+    context::GetStreamErrorKind,
+    stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType, Stream},
+};
+use domain::Position;
+use std::time::Duration;
+use tracing::{info, warn};
+
+/// As short as the server allows. Sequences keep repeats out; a memory of ids could only keep a refill out.
+const DUPLICATE_WINDOW: Duration = Duration::from_millis(100);
+
+/// Sees to it that the stream holds the log's first events, and nothing else. The last of them.
+pub(super) async fn bring_in_step(jetstream: &Context, store: &EventStore) -> Result<i64, StoreError> {
+    let name = &store.names().stream;
+    let stream = match jetstream.get_stream(name).await {
+        Ok(stream) => stream,
+        Err(error) => match error.kind() {
+            GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                make(jetstream, store).await?;
+                return Ok(0);
+            }
+            _ => return Err(StoreError::nats(error)),
+        },
+    };
+    if let Some(fault) = fault(&stream, store).await? {
+        warn!(stream = name, fault, "the stream is not the log and is made anew from it");
+        jetstream.delete_stream(name).await.map_err(StoreError::nats)?;
+        make(jetstream, store).await?;
+        return Ok(0);
+    }
+    let info = stream.cached_info();
+    if !is_configured(info, store) {
+        jetstream.update_stream(config(store)).await.map_err(StoreError::nats)?;
+    }
+    Ok(last(info))
+}
+
+async fn make(jetstream: &Context, store: &EventStore) -> Result<(), StoreError> {
+    jetstream.create_stream(config(store)).await.map_err(StoreError::nats)?;
+    info!(stream = store.names().stream, "the stream was made");
+    Ok(())
+}
+
+fn config(store: &EventStore) -> Config {
+    let names = store.names();
+    Config {
+        name: names.stream.clone(),
+        description: Some(description(store)),
+        subjects: vec![format!("{}.>", names.subjects)],
+        retention: RetentionPolicy::Limits,
+        discard: DiscardPolicy::New,
+        storage: StorageType::File,
+        num_replicas: 1,
+        duplicate_window: DUPLICATE_WINDOW,
+        allow_direct: true,
+        // No limits: the log has none.
+        max_messages: -1,
+        max_bytes: -1,
+        ..Config::default()
+    }
+}
+
+/// Which log the stream carries: a position means nothing in another's.
+pub(crate) fn description(store: &EventStore) -> String {
+    format!("the log {}: a message's sequence is its position", store.log_id())
+}
+
+fn is_configured(info: &Info, store: &EventStore) -> bool {
+    let wanted = config(store);
+    info.config.subjects == wanted.subjects
+        && info.config.allow_direct == wanted.allow_direct
+        && info.config.duplicate_window == wanted.duplicate_window
+}
+
+fn last(info: &Info) -> i64 {
+    i64::try_from(info.state.last_sequence).unwrap_or(i64::MAX)
+}
+
+/// Why the stream can't be gone on with; none where it is the log's beginning.
+async fn fault(stream: &Stream, store: &EventStore) -> Result<Option<&'static str>, StoreError> {
+    let info = stream.cached_info();
+    let (state, last) = (&info.state, last(info));
+    if info.config.description != Some(description(store)) {
+        return Ok(Some("it carries another log"));
+    }
+    if state.messages != state.last_sequence {
+        return Ok(Some("messages are missing"));
+    }
+    if last == 0 {
+        return Ok(None);
+    }
+    // Read after the stream was: what was published since is in the log.
+    let Some(event) = store.event_at(Position(last)).await? else {
+        return Ok(Some("it is longer than the log"));
+    };
+    let message = stream.get_raw_message(state.last_sequence).await.map_err(StoreError::nats)?;
+    if carried::event_id(&message.headers) != Some(event.event_id.0) {
+        return Ok(Some("its last message is another event"));
+    }
+    Ok(None)
+}

@@ -1,0 +1,15 @@
+//! The event store on a real PostgreSQL and a real nats-server, each test in a database of its own.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
+
+mod append;
+mod audit;
+mod cast;
+mod claim;
+mod feed;
+mod keys;
+mod log;
+mod lost;
+mod order;
+mod publisher;
+mod stock;
