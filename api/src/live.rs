@@ -4,7 +4,7 @@ use crate::{
     backend::{Backend, Bearer, Condition, Lag},
     problem::Problem,
 };
-use async_nats::Client;
+use async_nats::{Client, connection::State};
 use commands::{Commands, session};
 use domain::Position;
 use futures::{FutureExt, StreamExt, future::BoxFuture};
@@ -60,7 +60,9 @@ impl Live {
 
     /// A word sent to ourselves comes back. That a connection stands says nothing: the server may hang.
     async fn nats_answers(&self) -> bool {
-        let Some(nats) = &self.nats else { return false };
+        let Some(nats) = self.nats.as_ref().filter(|nats| nats.connection_state() == State::Connected) else {
+            return false;
+        };
         let round_trip = async {
             let inbox = nats.new_inbox();
             let mut heard = nats.subscribe(inbox.clone()).await.ok()?;

@@ -11,8 +11,9 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
-/// A request's head must be there within so much, or the connection ends; a slow writer can't hold one for ever.
-const HEAD_MAX: Duration = Duration::from_secs(30);
+/// A request's head must be there within so much of the connection's or the last answer's beginning, or the connection
+/// ends: a slow writer can't hold one for ever. Longer than the 60 s for which proxies commonly keep an idle one.
+const HEAD_MAX: Duration = Duration::from_secs(75);
 const HEADERS_MAX: usize = 128;
 const HEAD_BYTES_MAX: usize = 256 * 1024;
 /// Requests in flight at the end get so long to finish.
@@ -60,19 +61,16 @@ pub async fn serve(
     }
 }
 
+/// HTTP/1.1 alone: telling versions apart would wait for a silent caller without end, and browsers speak HTTP/2 only
+/// over TLS, which ends before this process.
 fn builder() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_MAX)
         .max_headers(HEADERS_MAX)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(HEAD_MAX)
-        .keep_alive_timeout(HEAD_MAX)
-        .max_concurrent_streams(256);
+        .max_buf_size(HEAD_BYTES_MAX);
     builder
 }
 

@@ -1,9 +1,6 @@
 //! Reading the record: every reading is itself an event.
 
-use crate::{
-    Caller, CommandError, Commands,
-    run::Decided,
-};
+use crate::{Caller, CommandError, Commands, run::Decided};
 use domain::{
     Aggregate, ConversationId, Position,
     audit::{Access, AuditCommand, Resource},
@@ -21,13 +18,16 @@ pub async fn access(
 ) -> Result<Position, CommandError> {
     let id: Uuid = commands.new_id();
     let done = commands
-        .run(caller, |round| Box::pin(async move {
-            let reading: Loaded<Access> = Loaded::fresh(id);
-            let events = reading.state.decide(AuditCommand::Access { resource, conversation, after }, &round.context)?;
-            let mut append = round.append();
-            append.write_in(&reading, events, conversation, None);
-            Ok(Decided { append, value: id, created: true })
-        }))
+        .run(caller, |round| {
+            Box::pin(async move {
+                let reading: Loaded<Access> = Loaded::fresh(id);
+                let events =
+                    reading.state.decide(AuditCommand::Access { resource, conversation, after }, &round.context)?;
+                let mut append = round.append();
+                append.write_in(&reading, events, conversation, None);
+                Ok(Decided { append, value: id, created: true })
+            })
+        })
         .await?;
     done.position.ok_or_else(|| CommandError::Internal("a reading was not recorded".to_owned()))
 }

@@ -31,61 +31,79 @@ pub struct NewChannel {
 }
 
 /// Opens the direct conversation with someone, or finds the one there is.
-pub async fn open_direct(commands: &Commands, caller: &Caller, with: UserId) -> Result<Done<ConversationId>, CommandError> {
+pub async fn open_direct(
+    commands: &Commands,
+    caller: &Caller,
+    with: UserId,
+) -> Result<Done<ConversationId>, CommandError> {
     let id = ConversationId::direct(caller.user, with);
     commands
-        .run(caller, |round| Box::pin(async move {
-            let conversation = round.conversation(id).await?;
-            if conversation.state.exists() {
-                return Ok(Decided { append: round.append(), value: id, created: false });
-            }
-            require_registered(round.commands, &[with]).await?;
-            decide(round, id, &conversation, ConversationCommand::CreateDirect { with }, true)
-        }))
+        .run(caller, |round| {
+            Box::pin(async move {
+                let conversation = round.conversation(id).await?;
+                if conversation.state.exists() {
+                    return Ok(Decided { append: round.append(), value: id, created: false });
+                }
+                require_registered(round.commands, &[with]).await?;
+                decide(round, id, &conversation, ConversationCommand::CreateDirect { with }, true)
+            })
+        })
         .await
 }
 
-pub async fn create_group(commands: &Commands, caller: &Caller, new: NewGroup) -> Result<Done<ConversationId>, CommandError> {
+pub async fn create_group(
+    commands: &Commands,
+    caller: &Caller,
+    new: NewGroup,
+) -> Result<Done<ConversationId>, CommandError> {
     let id: ConversationId = commands.new_id();
     let new = &new;
     commands
-        .run(caller, |round| Box::pin(async move {
-            require_registered(round.commands, &new.participants).await?;
-            let command = ConversationCommand::CreateGroup {
-                name: new.name.clone(),
-                description: new.description.clone(),
-                avatar_url: new.avatar_url.clone(),
-                is_private: new.is_private,
-                max_members: new.max_members.unwrap_or(domain::conversation::MAX_MEMBERS_DEFAULT),
-                participants: new.participants.clone(),
-            };
-            decide(round, id, &round.conversation(id).await?, command, true)
-        }))
+        .run(caller, |round| {
+            Box::pin(async move {
+                require_registered(round.commands, &new.participants).await?;
+                let command = ConversationCommand::CreateGroup {
+                    name: new.name.clone(),
+                    description: new.description.clone(),
+                    avatar_url: new.avatar_url.clone(),
+                    is_private: new.is_private,
+                    max_members: new.max_members.unwrap_or(domain::conversation::MAX_MEMBERS_DEFAULT),
+                    participants: new.participants.clone(),
+                };
+                decide(round, id, &round.conversation(id).await?, command, true)
+            })
+        })
         .await
 }
 
 /// Any member of a workspace but a guest makes channels; a channel's name is unique there.
-pub async fn create_channel(commands: &Commands, caller: &Caller, new: NewChannel) -> Result<Done<ConversationId>, CommandError> {
+pub async fn create_channel(
+    commands: &Commands,
+    caller: &Caller,
+    new: NewChannel,
+) -> Result<Done<ConversationId>, CommandError> {
     let id: ConversationId = commands.new_id();
     let new = &new;
     commands
-        .run(caller, |round| Box::pin(async move {
-            let workspace: Loaded<Workspace> = round.load(new.workspace).await?;
-            workspace.state.require_channel_maker(caller.user)?;
-            let key = claim::channel_name(new.workspace, &new.name);
-            if commands.store.claim(claim::CHANNEL_NAME, &key).await?.is_some() {
-                return Err(name_taken());
-            }
-            let command = ConversationCommand::CreateChannel {
-                workspace: new.workspace,
-                name: new.name.clone(),
-                description: new.description.clone(),
-                is_private: new.is_private,
-            };
-            let mut decided = decide(round, id, &round.conversation(id).await?, command, true)?;
-            decided.append.guard(&workspace).claim(Claim::take(claim::CHANNEL_NAME, key, id.to_string()));
-            Ok(decided)
-        }))
+        .run(caller, |round| {
+            Box::pin(async move {
+                let workspace: Loaded<Workspace> = round.load(new.workspace).await?;
+                workspace.state.require_channel_maker(caller.user)?;
+                let key = claim::channel_name(new.workspace, &new.name);
+                if commands.store.claim(claim::CHANNEL_NAME, &key).await?.is_some() {
+                    return Err(name_taken());
+                }
+                let command = ConversationCommand::CreateChannel {
+                    workspace: new.workspace,
+                    name: new.name.clone(),
+                    description: new.description.clone(),
+                    is_private: new.is_private,
+                };
+                let mut decided = decide(round, id, &round.conversation(id).await?, command, true)?;
+                decided.append.guard(&workspace).claim(Claim::take(claim::CHANNEL_NAME, key, id.to_string()));
+                Ok(decided)
+            })
+        })
         .await
 }
 
@@ -97,15 +115,17 @@ pub async fn update(
 ) -> Result<Done<ConversationId>, CommandError> {
     let changes = &changes;
     commands
-        .run(caller, |round| Box::pin(async move {
-            let conversation = round.conversation(id).await?;
-            let command = ConversationCommand::Update(changes.clone());
-            let mut decided = decide(round, id, &conversation, command, false)?;
-            if !decided.append.is_empty() {
-                rename(round, id, &conversation.state, changes.name.as_deref(), &mut decided.append).await?;
-            }
-            Ok(decided)
-        }))
+        .run(caller, |round| {
+            Box::pin(async move {
+                let conversation = round.conversation(id).await?;
+                let command = ConversationCommand::Update(changes.clone());
+                let mut decided = decide(round, id, &conversation, command, false)?;
+                if !decided.append.is_empty() {
+                    rename(round, id, &conversation.state, changes.name.as_deref(), &mut decided.append).await?;
+                }
+                Ok(decided)
+            })
+        })
         .await
 }
 
@@ -117,13 +137,19 @@ async fn rename(
     name: Option<&str>,
     append: &mut Append,
 ) -> Result<(), CommandError> {
-    let (Some(workspace), Some(old), Some(new)) = (conversation.workspace, &conversation.name, name) else { return Ok(()) };
+    let (Some(workspace), Some(old), Some(new)) = (conversation.workspace, &conversation.name, name) else {
+        return Ok(());
+    };
     let (old, new) = (claim::channel_name(workspace, old), claim::channel_name(workspace, new));
     if old != new {
         if round.commands.store().claim(claim::CHANNEL_NAME, &new).await?.is_some() {
             return Err(name_taken());
         }
-        append.claim(Claim::release(claim::CHANNEL_NAME, old)).claim(Claim::take(claim::CHANNEL_NAME, new, id.to_string()));
+        append.claim(Claim::release(claim::CHANNEL_NAME, old)).claim(Claim::take(
+            claim::CHANNEL_NAME,
+            new,
+            id.to_string(),
+        ));
     }
     Ok(())
 }
@@ -132,7 +158,11 @@ fn name_taken() -> CommandError {
     Refusal::new(Kind::Conflict, "name_taken", "a channel of this workspace has that name").into()
 }
 
-pub async fn delete(commands: &Commands, caller: &Caller, id: ConversationId) -> Result<Done<ConversationId>, CommandError> {
+pub async fn delete(
+    commands: &Commands,
+    caller: &Caller,
+    id: ConversationId,
+) -> Result<Done<ConversationId>, CommandError> {
     change(commands, caller, id, ConversationCommand::Delete).await
 }
 
@@ -145,24 +175,28 @@ pub async fn add_participants(
 ) -> Result<Done<ConversationId>, CommandError> {
     let users = &users;
     commands
-        .run(caller, |round| Box::pin(async move {
-            let conversation = round.conversation(id).await?;
-            conversation.state.require_participant(caller.user)?;
-            require_registered(round.commands, &users).await?;
-            let mut append = round.append();
-            if let Some(workspace) = conversation.state.workspace {
-                // Whoever is in a channel is in its workspace.
-                let workspace: Loaded<Workspace> = round.load(workspace).await?;
-                if users.iter().any(|user| workspace.state.role(*user).is_none()) {
-                    return Err(CommandError::not_found("that person is not a member of the channel's workspace"));
+        .run(caller, |round| {
+            Box::pin(async move {
+                let conversation = round.conversation(id).await?;
+                conversation.state.require_participant(caller.user)?;
+                require_registered(round.commands, &users).await?;
+                let mut append = round.append();
+                if let Some(workspace) = conversation.state.workspace {
+                    // Whoever is in a channel is in its workspace.
+                    let workspace: Loaded<Workspace> = round.load(workspace).await?;
+                    if users.iter().any(|user| workspace.state.role(*user).is_none()) {
+                        return Err(CommandError::not_found("that person is not a member of the channel's workspace"));
+                    }
+                    append.guard(&workspace);
                 }
-                append.guard(&workspace);
-            }
-            let events = conversation.state.decide(ConversationCommand::AddParticipants { users: users.clone() }, &round.context)?;
-            let created = !events.is_empty();
-            write(&mut append, id, &conversation, events);
-            Ok(Decided { append, value: id, created })
-        }))
+                let events = conversation
+                    .state
+                    .decide(ConversationCommand::AddParticipants { users: users.clone() }, &round.context)?;
+                let created = !events.is_empty();
+                write(&mut append, id, &conversation, events);
+                Ok(Decided { append, value: id, created })
+            })
+        })
         .await
 }
 
@@ -187,38 +221,53 @@ pub async fn change_role(
 }
 
 /// A member of the workspace, no guest, joins one of its public channels.
-pub async fn subscribe(commands: &Commands, caller: &Caller, id: ConversationId) -> Result<Done<ConversationId>, CommandError> {
+pub async fn subscribe(
+    commands: &Commands,
+    caller: &Caller,
+    id: ConversationId,
+) -> Result<Done<ConversationId>, CommandError> {
     commands
-        .run(caller, |round| Box::pin(async move {
-            let conversation = round.conversation(id).await?;
-            let is_in = conversation.state.participant(caller.user).is_some();
-            let Some(workspace) = conversation.state.workspace else {
-                return Err(CommandError::not_found("there is no such channel"));
-            };
-            let workspace: Loaded<Workspace> = round.load(workspace).await?;
-            if !is_in {
-                // To a guest, a channel that they were not added to is not there.
-                workspace.state.require_channel_maker(caller.user).map_err(|_| CommandError::not_found("there is no such channel"))?;
-            }
-            let mut decided = decide(round, id, &conversation, ConversationCommand::Subscribe, true)?;
-            if !decided.append.is_empty() {
-                decided.append.guard(&workspace);
-            }
-            Ok(decided)
-        }))
+        .run(caller, |round| {
+            Box::pin(async move {
+                let conversation = round.conversation(id).await?;
+                let is_in = conversation.state.participant(caller.user).is_some();
+                let Some(workspace) = conversation.state.workspace else {
+                    return Err(CommandError::not_found("there is no such channel"));
+                };
+                let workspace: Loaded<Workspace> = round.load(workspace).await?;
+                if !is_in {
+                    // To a guest, a channel that they were not added to is not there.
+                    workspace
+                        .state
+                        .require_channel_maker(caller.user)
+                        .map_err(|_| CommandError::not_found("there is no such channel"))?;
+                }
+                let mut decided = decide(round, id, &conversation, ConversationCommand::Subscribe, true)?;
+                if !decided.append.is_empty() {
+                    decided.append.guard(&workspace);
+                }
+                Ok(decided)
+            })
+        })
         .await
 }
 
 /// Leaves a channel.
-pub async fn unsubscribe(commands: &Commands, caller: &Caller, id: ConversationId) -> Result<Done<ConversationId>, CommandError> {
+pub async fn unsubscribe(
+    commands: &Commands,
+    caller: &Caller,
+    id: ConversationId,
+) -> Result<Done<ConversationId>, CommandError> {
     commands
-        .run(caller, |round| Box::pin(async move {
-            let conversation = round.conversation(id).await?;
-            if conversation.state.r#type != ConversationType::Channel {
-                return Err(CommandError::not_found("there is no such channel"));
-            }
-            decide(round, id, &conversation, ConversationCommand::RemoveParticipant { user: caller.user }, false)
-        }))
+        .run(caller, |round| {
+            Box::pin(async move {
+                let conversation = round.conversation(id).await?;
+                if conversation.state.r#type != ConversationType::Channel {
+                    return Err(CommandError::not_found("there is no such channel"));
+                }
+                decide(round, id, &conversation, ConversationCommand::RemoveParticipant { user: caller.user }, false)
+            })
+        })
         .await
 }
 
@@ -230,7 +279,9 @@ async fn change(
 ) -> Result<Done<ConversationId>, CommandError> {
     let command = &command;
     commands
-        .run(caller, |round| Box::pin(async move { decide(round, id, &round.conversation(id).await?, command.clone(), false) }))
+        .run(caller, |round| {
+            Box::pin(async move { decide(round, id, &round.conversation(id).await?, command.clone(), false) })
+        })
         .await
 }
 
@@ -249,14 +300,23 @@ fn decide(
 }
 
 /// Writes a conversation's events and the claims that follow from them.
-pub(crate) fn write(append: &mut Append, id: ConversationId, conversation: &Loaded<Conversation>, events: Vec<ConversationEvent>) {
+pub(crate) fn write(
+    append: &mut Append,
+    id: ConversationId,
+    conversation: &Loaded<Conversation>,
+    events: Vec<ConversationEvent>,
+) {
     let mut workspace = conversation.state.workspace;
     for event in &events {
         match event {
             ConversationEvent::Created { participants, workspace_id, .. } => {
                 workspace = *workspace_id;
                 for founder in participants {
-                    append.claim(Claim::take(claim::MEMBER, claim::member(founder.user_id, id), claim::scope(workspace)));
+                    append.claim(Claim::take(
+                        claim::MEMBER,
+                        claim::member(founder.user_id, id),
+                        claim::scope(workspace),
+                    ));
                 }
             }
             ConversationEvent::ParticipantAdded { user_id, .. } => {

@@ -1,8 +1,8 @@
 //! [`CommandError`]: how a command can end otherwise than done.
 
 use domain::{
-    Kind, Refusal, audit::AuditError, conversation::ConversationError, inbox::InboxError, message::MessageError, user::UserError,
-    workspace::WorkspaceError,
+    Kind, Refusal, audit::AuditError, conversation::ConversationError, inbox::InboxError, message::MessageError,
+    user::UserError, workspace::WorkspaceError,
 };
 use event_store::{AppendError, StoreError};
 use thiserror::Error;

@@ -72,7 +72,12 @@ impl Import {
     /// The id of a thing of the other product: always the same for the same namespace, kind and key, in the shape of a
     /// UUIDv7 of the thing's own time.
     pub fn id<T: From<Uuid>>(&self, kind: &str, key: &str, at: Timestamp) -> T {
-        let digest = Sha256::new().chain_update(&self.namespace).chain_update([0]).chain_update(kind).chain_update([0]).chain_update(key);
+        let digest = Sha256::new()
+            .chain_update(&self.namespace)
+            .chain_update([0])
+            .chain_update(kind)
+            .chain_update([0])
+            .chain_update(key);
         let digest = digest.finalize();
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&digest[..16]);
@@ -106,7 +111,10 @@ impl Import {
             texts.iter().map(|text| (keyring.keyed_hash(kind, &text.to_lowercase()), text)).collect();
         let keys: Vec<String> = hashes.keys().cloned().collect();
         let found = self.commands.store.claims(kind, &keys).await?;
-        Ok(found.into_iter().filter_map(|(hash, user)| Some(((*hashes.get(&hash)?).clone(), user.parse().ok()?))).collect())
+        Ok(found
+            .into_iter()
+            .filter_map(|(hash, user)| Some(((*hashes.get(&hash)?).clone(), user.parse().ok()?)))
+            .collect())
     }
 
     /// Registers people without passwords: they come in by "forgotten password". Returns how many were new.
@@ -175,7 +183,12 @@ impl Import {
     }
 
     /// Makes a channel, or finds it. Returns whether it is new.
-    pub async fn channel(&mut self, workspace: WorkspaceId, channel: &Channel, progress: &str) -> Result<bool, CommandError> {
+    pub async fn channel(
+        &mut self,
+        workspace: WorkspaceId,
+        channel: &Channel,
+        progress: &str,
+    ) -> Result<bool, CommandError> {
         let loaded: Loaded<Conversation> = self.commands.store.load(channel.id).await?;
         let is_new = !loaded.state.exists();
         if is_new {
@@ -209,7 +222,8 @@ impl Import {
         posts: &[Post],
         progress: &str,
     ) -> Result<usize, CommandError> {
-        let scopes: Vec<KeyScope> = posts.iter().map(|post| scope(channel, post)).collect::<HashSet<_>>().into_iter().collect();
+        let scopes: Vec<KeyScope> =
+            posts.iter().map(|post| scope(channel, post)).collect::<HashSet<_>>().into_iter().collect();
         self.commands.store.keyring().ensure(&scopes).await?;
         let ids: Vec<String> = posts.iter().map(|post| post.id.to_string()).collect();
         let loaded = self.conversations.get(&channel).ok_or(CommandError::not_found("there is no such channel"))?;

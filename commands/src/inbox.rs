@@ -44,14 +44,21 @@ pub async fn change_preference(
 ) -> Result<Done<ConversationId>, CommandError> {
     let command = InboxCommand::ChangePreference { conversation, is_muted, is_pinned };
     commands
-        .run(caller, |round| Box::pin(async move {
-            let decided = decide(round, caller, conversation, command).await?;
-            // Whoever is not in the conversation was told that it is not there.
-            if user != caller.user {
-                return Err(Refusal::new(Kind::Forbidden, "not_allowed", "only oneself mutes or pins a conversation").into());
-            }
-            Ok(decided)
-        }))
+        .run(caller, |round| {
+            Box::pin(async move {
+                let decided = decide(round, caller, conversation, command).await?;
+                // Whoever is not in the conversation was told that it is not there.
+                if user != caller.user {
+                    return Err(Refusal::new(
+                        Kind::Forbidden,
+                        "not_allowed",
+                        "only oneself mutes or pins a conversation",
+                    )
+                    .into());
+                }
+                Ok(decided)
+            })
+        })
         .await
 }
 
@@ -64,19 +71,21 @@ async fn mark(
 ) -> Result<Done<ConversationId>, CommandError> {
     let to = &to;
     commands
-        .run(caller, |round| Box::pin(async move {
-            let target: Loaded<Message> = round.load(message).await?;
-            let place = (target.state.conversation(), target.state.position(), target.message_sequence);
-            let (Some(home), Some(position), Some(sequence)) = place else {
-                return Err(InboxError::NotAMessageOfTheConversation.into());
-            };
-            let members = round.conversation(conversation).await?;
-            members.state.require_participant(caller.user)?;
-            if home != conversation || !members.state.may_read(caller.user, position) {
-                return Err(InboxError::NotAMessageOfTheConversation.into());
-            }
-            decide(round, caller, conversation, to(sequence)).await
-        }))
+        .run(caller, |round| {
+            Box::pin(async move {
+                let target: Loaded<Message> = round.load(message).await?;
+                let place = (target.state.conversation(), target.state.position(), target.message_sequence);
+                let (Some(home), Some(position), Some(sequence)) = place else {
+                    return Err(InboxError::NotAMessageOfTheConversation.into());
+                };
+                let members = round.conversation(conversation).await?;
+                members.state.require_participant(caller.user)?;
+                if home != conversation || !members.state.may_read(caller.user, position) {
+                    return Err(InboxError::NotAMessageOfTheConversation.into());
+                }
+                decide(round, caller, conversation, to(sequence)).await
+            })
+        })
         .await
 }
 

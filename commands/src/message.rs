@@ -39,7 +39,12 @@ pub async fn send(commands: &Commands, caller: &Caller, draft: Draft) -> Result<
     commands.run(caller, |round| Box::pin(async move { decide_send(round, caller, id, &draft).await })).await
 }
 
-async fn decide_send(round: &Round<'_>, caller: &Caller, id: MessageId, draft: &Draft) -> Result<Decided<MessageId>, CommandError> {
+async fn decide_send(
+    round: &Round<'_>,
+    caller: &Caller,
+    id: MessageId,
+    draft: &Draft,
+) -> Result<Decided<MessageId>, CommandError> {
     let client_key = draft.client_message_id.as_ref().map(|client_id| format!("{}:{client_id}", caller.user));
     if let Some(key) = &client_key
         && let Some(first) = round.commands.store.claim(claim::CLIENT_MESSAGE, key).await?
@@ -75,7 +80,12 @@ async fn decide_send(round: &Round<'_>, caller: &Caller, id: MessageId, draft: &
     Ok(Decided { append, value: id, created: true })
 }
 
-pub async fn edit(commands: &Commands, caller: &Caller, id: MessageId, content: String) -> Result<Done<Changed>, CommandError> {
+pub async fn edit(
+    commands: &Commands,
+    caller: &Caller,
+    id: MessageId,
+    content: String,
+) -> Result<Done<Changed>, CommandError> {
     change(commands, caller, id, |_| MessageCommand::Edit { content: content.clone() }).await
 }
 
@@ -85,7 +95,12 @@ pub async fn delete(commands: &Commands, caller: &Caller, id: MessageId) -> Resu
 }
 
 /// One person's same emoji twice is one reaction.
-pub async fn react(commands: &Commands, caller: &Caller, id: MessageId, emoji: String) -> Result<Done<Changed>, CommandError> {
+pub async fn react(
+    commands: &Commands,
+    caller: &Caller,
+    id: MessageId,
+    emoji: String,
+) -> Result<Done<Changed>, CommandError> {
     let reaction: ReactionId = commands.new_id();
     let done = change(commands, caller, id, |_| MessageCommand::React { reaction, emoji: emoji.clone() }).await?;
     let created = done.position.is_some();
@@ -110,18 +125,20 @@ async fn change(
 ) -> Result<Done<Changed>, CommandError> {
     let command = &command;
     commands
-        .run(caller, |round| Box::pin(async move {
-            let message: Loaded<Message> = round.load(id).await?;
-            let conversation = visible_conversation(round, caller, &message).await?;
-            let moderator = conversation.state.is_moderator(caller.user);
-            let events = message.state.decide(command(moderator), &round.context)?;
-            let home = message.state.conversation().ok_or(MessageError::NotFound)?;
-            let mut append = round.append();
-            if !events.is_empty() {
-                append.write_in(&message, events, Some(home), conversation.state.workspace).guard(&conversation);
-            }
-            Ok(Decided { append, value: Changed { message: id, conversation: home }, created: false })
-        }))
+        .run(caller, |round| {
+            Box::pin(async move {
+                let message: Loaded<Message> = round.load(id).await?;
+                let conversation = visible_conversation(round, caller, &message).await?;
+                let moderator = conversation.state.is_moderator(caller.user);
+                let events = message.state.decide(command(moderator), &round.context)?;
+                let home = message.state.conversation().ok_or(MessageError::NotFound)?;
+                let mut append = round.append();
+                if !events.is_empty() {
+                    append.write_in(&message, events, Some(home), conversation.state.workspace).guard(&conversation);
+                }
+                Ok(Decided { append, value: Changed { message: id, conversation: home }, created: false })
+            })
+        })
         .await
 }
 
@@ -185,8 +202,11 @@ async fn resolve_mentions(
 /// Whoever has one of the usernames that the names can be read as.
 async fn named(commands: &Commands, names: &[String]) -> Result<HashMap<String, UserId>, CommandError> {
     let keyring = commands.store.keyring();
-    let readings: HashMap<String, &str> =
-        names.iter().flat_map(|name| candidates(name)).map(|name| (keyring.keyed_hash(claim::USERNAME, name), name)).collect();
+    let readings: HashMap<String, &str> = names
+        .iter()
+        .flat_map(|name| candidates(name))
+        .map(|name| (keyring.keyed_hash(claim::USERNAME, name), name))
+        .collect();
     if readings.is_empty() {
         return Ok(HashMap::new());
     }

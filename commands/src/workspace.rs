@@ -45,35 +45,45 @@ struct Code {
     sealed: String,
 }
 
-pub async fn create(commands: &Commands, caller: &Caller, new: NewWorkspace) -> Result<Done<WorkspaceId>, CommandError> {
+pub async fn create(
+    commands: &Commands,
+    caller: &Caller,
+    new: NewWorkspace,
+) -> Result<Done<WorkspaceId>, CommandError> {
     let id: WorkspaceId = commands.new_id();
     let new = &new;
     commands
-        .run(caller, |round| Box::pin(async move {
-            let command = WorkspaceCommand::Create {
-                name: new.name.clone(),
-                description: new.description.clone(),
-                avatar_url: new.avatar_url.clone(),
-            };
-            decide(round, id, command, true).await
-        }))
+        .run(caller, |round| {
+            Box::pin(async move {
+                let command = WorkspaceCommand::Create {
+                    name: new.name.clone(),
+                    description: new.description.clone(),
+                    avatar_url: new.avatar_url.clone(),
+                };
+                decide(round, id, command, true).await
+            })
+        })
         .await
 }
 
 /// Deletes a workspace and all its channels in one append.
 pub async fn delete(commands: &Commands, caller: &Caller, id: WorkspaceId) -> Result<Done<WorkspaceId>, CommandError> {
     commands
-        .run(caller, |round| Box::pin(async move {
-            let mut decided = decide(round, id, WorkspaceCommand::Delete, false).await?;
-            let prefix = format!("{id}:");
-            for (_, channel) in commands.store.claims_with_prefix(claim::CHANNEL_NAME, &prefix, CHANNELS_MAX).await? {
-                let Ok(channel) = channel.parse::<ConversationId>() else { continue };
-                let conversation = round.conversation(channel).await?;
-                let events = conversation.state.decide(ConversationCommand::DeleteWithWorkspace, &round.context)?;
-                crate::conversation::write(&mut decided.append, channel, &conversation, events);
-            }
-            Ok(decided)
-        }))
+        .run(caller, |round| {
+            Box::pin(async move {
+                let mut decided = decide(round, id, WorkspaceCommand::Delete, false).await?;
+                let prefix = format!("{id}:");
+                for (_, channel) in
+                    commands.store.claims_with_prefix(claim::CHANNEL_NAME, &prefix, CHANNELS_MAX).await?
+                {
+                    let Ok(channel) = channel.parse::<ConversationId>() else { continue };
+                    let conversation = round.conversation(channel).await?;
+                    let events = conversation.state.decide(ConversationCommand::DeleteWithWorkspace, &round.context)?;
+                    crate::conversation::write(&mut decided.append, channel, &conversation, events);
+                }
+                Ok(decided)
+            })
+        })
         .await
 }
 
@@ -89,19 +99,25 @@ pub async fn create_invite_link(
     let code = &code;
     let code_hash = &code_hash;
     commands
-        .run(caller, |round| Box::pin(async move {
-            let expires_at = new.lifetime_ms.map(|millis| round.now().plus_millis(millis));
-            let command = WorkspaceCommand::CreateInviteLink {
-                code_hash: code_hash.clone(),
-                role: new.role,
-                expires_at,
-                max_uses: new.max_uses,
-            };
-            let Decided { mut append, .. } = decide(round, id, command, true).await?;
-            let sealed = commands.store.keyring().seal(&KeyScope::Person(caller.user), &code).await?;
-            append.claim(Claim::take(claim::INVITE_CODE, code_hash.clone(), to_json(&Code { workspace: id, sealed })?));
-            Ok(Decided { append, value: InviteLinkId { code_hash: code_hash.clone(), expires_at }, created: true })
-        }))
+        .run(caller, |round| {
+            Box::pin(async move {
+                let expires_at = new.lifetime_ms.map(|millis| round.now().plus_millis(millis));
+                let command = WorkspaceCommand::CreateInviteLink {
+                    code_hash: code_hash.clone(),
+                    role: new.role,
+                    expires_at,
+                    max_uses: new.max_uses,
+                };
+                let Decided { mut append, .. } = decide(round, id, command, true).await?;
+                let sealed = commands.store.keyring().seal(&KeyScope::Person(caller.user), &code).await?;
+                append.claim(Claim::take(
+                    claim::INVITE_CODE,
+                    code_hash.clone(),
+                    to_json(&Code { workspace: id, sealed })?,
+                ));
+                Ok(Decided { append, value: InviteLinkId { code_hash: code_hash.clone(), expires_at }, created: true })
+            })
+        })
         .await
 }
 
@@ -116,10 +132,12 @@ pub async fn join(commands: &Commands, caller: &Caller, code: &str) -> Result<Do
     let code_hash = commands.hash_invite_code(code);
     let code_hash = &code_hash;
     commands
-        .run(caller, |round| Box::pin(async move {
-            let code = commands.code_of(&code_hash).await?.ok_or(WorkspaceError::LinkNotFound)?;
-            decide(round, code.workspace, WorkspaceCommand::Join { code_hash: code_hash.clone() }, false).await
-        }))
+        .run(caller, |round| {
+            Box::pin(async move {
+                let code = commands.code_of(&code_hash).await?.ok_or(WorkspaceError::LinkNotFound)?;
+                decide(round, code.workspace, WorkspaceCommand::Join { code_hash: code_hash.clone() }, false).await
+            })
+        })
         .await
 }
 
@@ -154,7 +172,8 @@ impl Commands {
     }
     async fn code_of(&self, code_hash: &str) -> Result<Option<Code>, CommandError> {
         let Some(found) = self.store.claim(claim::INVITE_CODE, code_hash).await? else { return Ok(None) };
-        let code = serde_json::from_str(&found.value).map_err(|e| CommandError::Internal(format!("a claim can't be read: {e}")))?;
+        let code = serde_json::from_str(&found.value)
+            .map_err(|e| CommandError::Internal(format!("a claim can't be read: {e}")))?;
         Ok(Some(code))
     }
 }

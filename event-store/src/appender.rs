@@ -9,6 +9,7 @@ mod verdict;
 pub(crate) use verdict::Outcome;
 
 use crate::{AppendError, StoreError, append::Prepared, store::advance};
+use async_nats::connection::State;
 use batch::take_batch;
 use connection::{Connection, Failure};
 use domain::Position;
@@ -196,7 +197,9 @@ impl Task {
     async fn tell_head(&mut self, position: i64) {
         self.known = position;
         advance(&self.head, Position(position));
+        // A client without a connection would keep what it is given, until it takes no more and appends wait.
         if let Some((nats, subject)) = &self.announce
+            && nats.connection_state() == State::Connected
             && let Err(error) = nats.publish(subject.clone(), position.to_string().into()).await
         {
             // Others poll: they learn of it a little later.

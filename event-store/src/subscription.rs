@@ -6,10 +6,11 @@
 mod delivery;
 
 use crate::{EventStore, RecordedEvent, StoreError};
+use async_nats::connection::State;
 use delivery::{Delivered, Delivery};
 use domain::Position;
 use std::time::Duration;
-use tokio::{sync::watch, time::Instant};
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tracing::{debug, warn};
 
 /// What [`Feed::next_batch`] waits at most for something to come.
@@ -30,6 +31,8 @@ pub struct Feed {
     after: Position,
     head: watch::Receiver<Position>,
     delivery: Option<Delivery>,
+    /// A delivery that JetStream was asked for. Nothing waits for it: a server that hangs must not hold up the log.
+    joining: Option<JoinHandle<Result<Delivery, StoreError>>>,
     /// When JetStream was last asked for a delivery.
     asked: Option<Instant>,
     /// Since when something is known to be in the log that wasn't handed out.
@@ -45,8 +48,17 @@ impl Feed {
         after: Position,
     ) -> Result<Self, StoreError> {
         let head = store.head_watch();
-        let mut feed =
-            Self { store, nats, name: name.to_owned(), after, head, delivery: None, asked: None, behind_since: None };
+        let mut feed = Self {
+            store,
+            nats,
+            name: name.to_owned(),
+            after,
+            head,
+            delivery: None,
+            joining: None,
+            asked: None,
+            behind_since: None,
+        };
         // This process may not have heard yet how far the log has come.
         feed.store.advance_head(feed.store.head().await?);
         feed.join_where_due().await;
@@ -97,17 +109,25 @@ impl Feed {
     }
 
     async fn join_where_due(&mut self) {
+        if let Some(joining) = self.joining.take_if(|joining| joining.is_finished()) {
+            match joining.await {
+                Ok(Ok(delivery)) => self.delivery = Some(delivery),
+                Ok(Err(error)) => {
+                    warn!(%error, consumer = self.name, "jetstream does not deliver; the log is read instead")
+                }
+                Err(error) => warn!(%error, consumer = self.name, "joining jetstream has failed"),
+            }
+        }
         let is_close = self.head.borrow().0 - self.after.0 <= CATCH_UP_FROM;
         let is_due = self.asked.is_none_or(|asked| asked.elapsed() >= JOIN_EVERY);
         let Some(nats) = &self.nats else { return };
-        if self.delivery.is_some() || !is_close || !is_due {
+        let is_connected = nats.connection_state() == State::Connected;
+        if self.delivery.is_some() || self.joining.is_some() || !is_close || !is_due || !is_connected {
             return;
         }
         self.asked = Some(Instant::now());
-        match Delivery::open(nats, &self.store, &self.name, self.after).await {
-            Ok(delivery) => self.delivery = Some(delivery),
-            Err(error) => warn!(%error, consumer = self.name, "jetstream does not deliver; the log is read instead"),
-        }
+        let (nats, store, name, after) = (nats.clone(), self.store.clone(), self.name.clone(), self.after);
+        self.joining = Some(tokio::spawn(async move { Delivery::open(&nats, &store, &name, after).await }));
     }
 
     async fn read_or_wait(&mut self, max: usize, deadline: Instant) -> Result<Vec<RecordedEvent>, StoreError> {

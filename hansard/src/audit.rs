@@ -32,7 +32,8 @@ impl Audit {
         let (stores, process) = context.open_process().await?;
         let bar = progress("verifying");
         bar.set_length(process.store.head().await?.0.unsigned_abs());
-        let report = event_store::audit::verify(&process.store, |position| bar.set_position(position.0.unsigned_abs())).await;
+        let report =
+            event_store::audit::verify(&process.store, |position| bar.set_position(position.0.unsigned_abs())).await;
         bar.finish_and_clear();
         drop(process);
         stores.close().await;

@@ -92,10 +92,20 @@ fn database_url(settings: &Settings) -> Result<&str, Failure> {
 async fn connect_nats(settings: &Settings) -> Result<Client, Failure> {
     let url = settings.stores.nats_url.as_ref().ok_or("NATS_URL is not set")?;
     let mut options = ConnectOptions::new().name("hansard").retry_on_initial_connect();
+    // The client leaves a login that stands in the address alone.
+    let first = url.reveal().split(',').next().unwrap_or_default();
+    if let Some((user, password)) = url::Url::parse(first).ok().and_then(|url| login(&url)) {
+        options = options.user_and_password(user, password);
+    }
     if let Some(file) = &settings.stores.nats_creds {
         options = options.credentials_file(file).await?;
     }
     Ok(options.connect(url.reveal()).await?)
+}
+
+fn login(url: &url::Url) -> Option<(String, String)> {
+    let plain = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8().ok().map(Into::into);
+    Some((plain(url.username()).filter(|user: &String| !user.is_empty())?, plain(url.password().unwrap_or_default())?))
 }
 
 /// Brings the schema up to date, as its owner.
@@ -104,11 +114,14 @@ pub async fn migrate(settings: &Settings) -> Result<(), Failure> {
     let admin_url = settings.stores.database_admin_url.as_ref().map_or(app_url, |url| url.reveal());
     let app_role = url::Url::parse(app_url).ok().map(|url| url.username().to_owned()).filter(|name| !name.is_empty());
     let app_role = app_role.unwrap_or_else(|| APP_ROLE.to_owned());
-    event_store::migrate(admin_url, &app_role).await.map_err(|error| unreachable("DATABASE_ADMIN_URL", settings, &error))
+    event_store::migrate(admin_url, &app_role)
+        .await
+        .map_err(|error| unreachable("DATABASE_ADMIN_URL", settings, &error))
 }
 
 /// Names the setting and the place, never the login.
 fn unreachable(name: &str, settings: &Settings, error: &impl ToString) -> Failure {
-    let place = settings.stores.database_url.as_ref().map_or_else(String::new, |url| runtime::settings::masked(url.reveal()));
+    let place =
+        settings.stores.database_url.as_ref().map_or_else(String::new, |url| runtime::settings::masked(url.reveal()));
     format!("the database at {place} ({name}) can't be used: {}", error.to_string()).into()
 }

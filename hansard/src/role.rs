@@ -97,7 +97,15 @@ impl Running {
     pub fn new(settings: &Settings, process: Process, shutdown: Shutdown) -> Result<Self, Failure> {
         let front = front(settings, &process);
         let metrics = Metrics::install()?;
-        Ok(Self { settings: settings.clone(), process, front, metrics, shutdown, tasks: JoinSet::new(), is_worker: false })
+        Ok(Self {
+            settings: settings.clone(),
+            process,
+            front,
+            metrics,
+            shutdown,
+            tasks: JoinSet::new(),
+            is_worker: false,
+        })
     }
 
     /// Publishes the log and keeps the read models.

@@ -20,20 +20,50 @@ const FIRST_NAMES: [&str; 16] = [
     "Ada", "Grace", "Alan", "Edsger", "Barbara", "Donald", "Frances", "Tony", "Radia", "Dennis", "Lynn", "Ken", "Hedy",
     "John", "Margaret", "Leslie",
 ];
-const LAST_NAMES: [&str; 12] =
-    ["Keller", "Moreau", "Okafor", "Tanaka", "Silva", "Novak", "Haddad", "Lindqvist", "Rossi", "Nguyen", "Kaya", "Byrne"];
+const LAST_NAMES: [&str; 12] = [
+    "Keller",
+    "Moreau",
+    "Okafor",
+    "Tanaka",
+    "Silva",
+    "Novak",
+    "Haddad",
+    "Lindqvist",
+    "Rossi",
+    "Nguyen",
+    "Kaya",
+    "Byrne",
+];
 const CHANNELS: [(&str, &str); 3] =
     [("general", "what concerns everyone"), ("releases", "what ships, and when"), ("kitchen", "lunch and leftovers")];
 const OPENINGS: [&str; 8] = [
-    "Has anyone looked at", "I have just finished", "We should talk about", "Good news on", "There is a question on",
-    "Tomorrow I start with", "Please review", "Thanks for the help with",
+    "Has anyone looked at",
+    "I have just finished",
+    "We should talk about",
+    "Good news on",
+    "There is a question on",
+    "Tomorrow I start with",
+    "Please review",
+    "Thanks for the help with",
 ];
 const SUBJECTS: [&str; 8] = [
-    "the import of the old archive", "the new office", "the quarterly figures", "the login page", "the backup drill",
-    "the hiring plan", "the roof terrace", "the customer in Porto",
+    "the import of the old archive",
+    "the new office",
+    "the quarterly figures",
+    "the login page",
+    "the backup drill",
+    "the hiring plan",
+    "the roof terrace",
+    "the customer in Porto",
 ];
-const ENDINGS: [&str; 6] =
-    ["?", "; notes are in the usual place.", ", and it looks good.", ", by Thursday if you can.", " 🎉", ", more this afternoon."];
+const ENDINGS: [&str; 6] = [
+    "?",
+    "; notes are in the usual place.",
+    ", and it looks good.",
+    ", by Thursday if you can.",
+    " 🎉",
+    ", more this afternoon.",
+];
 const REACTIONS: [&str; 4] = ["👍", "🎉", "😄", "👀"];
 const BATCH: usize = 500;
 /// Messages stand this far apart.
@@ -125,7 +155,8 @@ impl Seed {
             let at = rng.random_range(0..channels.len());
             let created_at = start.plus_millis(STEP_MILLIS * i64::from(number));
             let earlier = posts[at].choose(rng).map(|post| post.message.thread_root.unwrap_or(post.id));
-            let post = post(import, channels[at], number, created_at, earlier.filter(|_| rng.random_bool(0.2)), people, rng);
+            let post =
+                post(import, channels[at], number, created_at, earlier.filter(|_| rng.random_bool(0.2)), people, rng);
             posts[at].push(post);
         }
         let mut written = 0;

@@ -25,8 +25,6 @@ CREATE TABLE conversation_view (
     changed_position bigint NOT NULL
 ) WITH (fillfactor = 50); -- every send updates its row: room beside it keeps the update off the indexes
 
-CREATE INDEX conversation_view_workspace ON conversation_view (workspace_id) WHERE workspace_id IS NOT NULL;
-
 CREATE TABLE participant_view (
     conversation_id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -51,11 +49,6 @@ CREATE TABLE participant_view (
     PRIMARY KEY (conversation_id, user_id)
 ) WITH (fillfactor = 80);
 
--- By both, so that one person's place in one conversation is found by it as fast as all their places.
-CREATE INDEX participant_view_user ON participant_view (user_id, conversation_id);
--- Leads to a page of them by the index alone, however many lie before it.
-CREATE INDEX participant_view_order ON participant_view (conversation_id, joined_position, joined_rank) INCLUDE (user_id);
-
 -- Who was in a conversation and is not now. What they had muted and pinned is kept, for their inbox keeps it too.
 CREATE TABLE former_participant_view (
     conversation_id uuid NOT NULL,
@@ -66,4 +59,10 @@ CREATE TABLE former_participant_view (
     PRIMARY KEY (conversation_id, user_id)
 );
 
+-- For readers alone.
+CREATE INDEX conversation_view_workspace ON conversation_view (workspace_id) WHERE workspace_id IS NOT NULL;
+-- By both, so that one person's place in one conversation is found by it as fast as all their places.
+CREATE INDEX participant_view_user ON participant_view (user_id, conversation_id);
+-- Leads to a page of them by the index alone, however many lie before it.
+CREATE INDEX participant_view_order ON participant_view (conversation_id, joined_position, joined_rank) INCLUDE (user_id);
 CREATE INDEX former_participant_view_user ON former_participant_view (user_id, left_position);

@@ -25,13 +25,7 @@ CREATE TABLE message_view (
 ) WITH (fillfactor = 95);
 
 CREATE UNIQUE INDEX message_view_sequence ON message_view (conversation_id, sequence);
-CREATE INDEX message_view_position ON message_view (conversation_id, position);
 CREATE INDEX message_view_sender ON message_view (conversation_id, sender_id, sequence) INCLUDE (sender_rank);
-CREATE INDEX message_view_thread ON message_view (thread_root_id, sequence) WHERE thread_root_id IS NOT NULL;
-CREATE INDEX message_view_deleted ON message_view (conversation_id, sequence) INCLUDE (sender_id)
-    WHERE deleted_at IS NOT NULL;
-CREATE INDEX message_view_broadcast ON message_view (conversation_id, sequence) INCLUDE (sender_id)
-    WHERE broadcast IS NOT NULL AND deleted_at IS NULL;
 
 -- Wordings that were replaced; they go with the message when it is deleted.
 CREATE TABLE message_version_view (
@@ -60,3 +54,11 @@ CREATE TABLE mention_view (
     message_id uuid NOT NULL,
     PRIMARY KEY (conversation_id, user_id, sequence) INCLUDE (message_id)
 );
+
+-- For readers alone.
+CREATE INDEX message_view_position ON message_view (conversation_id, position);
+CREATE INDEX message_view_thread ON message_view (thread_root_id, sequence) WHERE thread_root_id IS NOT NULL;
+CREATE INDEX message_view_deleted ON message_view (conversation_id, sequence) INCLUDE (sender_id)
+    WHERE deleted_at IS NOT NULL;
+CREATE INDEX message_view_broadcast ON message_view (conversation_id, sequence) INCLUDE (sender_id)
+    WHERE broadcast IS NOT NULL AND deleted_at IS NULL;

@@ -16,6 +16,8 @@ CREATE TABLE user_view (
     last_seen timestamptz,
     created_at timestamptz NOT NULL
 ) WITH (fillfactor = 90);
+
+-- For readers alone.
 CREATE INDEX user_view_username ON user_view (username);
 CREATE INDEX user_view_full_name ON user_view (full_name_folded);
 CREATE INDEX user_view_last_name ON user_view (last_name_folded);

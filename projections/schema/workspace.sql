@@ -24,8 +24,6 @@ CREATE TABLE workspace_member_view (
     changed_position bigint NOT NULL,
     PRIMARY KEY (workspace_id, user_id)
 );
-CREATE INDEX workspace_member_view_user ON workspace_member_view (user_id);
-CREATE INDEX workspace_member_view_joined ON workspace_member_view (workspace_id, joined_position, user_id);
 
 -- A link is named by its code's hash: the code itself opens the door and is kept elsewhere.
 CREATE TABLE invite_link_view (
@@ -39,4 +37,8 @@ CREATE TABLE invite_link_view (
     created_at timestamptz NOT NULL,
     created_position bigint NOT NULL
 );
+
+-- For readers alone.
+CREATE INDEX workspace_member_view_user ON workspace_member_view (user_id);
+CREATE INDEX workspace_member_view_joined ON workspace_member_view (workspace_id, joined_position, user_id);
 CREATE INDEX invite_link_view_workspace ON invite_link_view (workspace_id, created_position);

@@ -32,8 +32,7 @@ pub async fn rebuild(views: &Views, name: &str, mut on_step: impl FnMut(Step)) -
     let mut connection = begin(views, schema::NEXT).await?;
     let target = views.position().await?;
     let mut position = catch_up(views, &mut connection, Position(0), target, &mut on_step).await?;
-    // Readers get plans that fit from their first query on.
-    analyze(&mut connection, schema::NEXT).await?;
+    prepare_for_readers(&mut connection).await?;
     loop {
         let target = views.position().await?;
         position = catch_up(views, &mut connection, position, target, &mut on_step).await?;
@@ -145,10 +144,13 @@ async fn swap(
     Ok(Some(position))
 }
 
-/// Statistics of all tables, so that the first queries on them are planned well.
-async fn analyze(connection: &mut PgConnection, schema: &str) -> Result<(), ProjectionError> {
-    for table in schema::tables(connection, schema).await? {
-        connection.execute(format!("ANALYZE {schema}.{table}").as_str()).await?;
+/// Their indexes, and statistics of all tables, so that the first queries are planned well.
+async fn prepare_for_readers(connection: &mut PgConnection) -> Result<(), ProjectionError> {
+    let mut tx = connection.begin().await?;
+    schema::create_for_readers(&mut tx, schema::NEXT).await?;
+    tx.commit().await?;
+    for table in schema::tables(connection, schema::NEXT).await? {
+        connection.execute(format!("ANALYZE {}.{table}", schema::NEXT).as_str()).await?;
     }
     Ok(())
 }

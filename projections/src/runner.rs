@@ -5,7 +5,7 @@ use crate::{
     batch::{self, Fact},
     progress, schema, status, writer,
 };
-use async_nats::Client;
+use async_nats::{Client, connection::State};
 use domain::Position;
 use event_store::{RecordedEvent, subscription::Feed};
 use metrics::{gauge, histogram};
@@ -157,7 +157,8 @@ impl Runner {
 
     async fn announce(&self, position: Position) {
         self.progress.advance(position);
-        if let Some(nats) = &self.nats
+        // A client without a connection would keep what it is given, until it takes no more and we wait.
+        if let Some(nats) = self.nats.as_ref().filter(|nats| nats.connection_state() == State::Connected)
             && let Err(error) = nats.publish(progress::subject(&self.views), position.to_string().into()).await
         {
             // Who waits elsewhere polls meanwhile.

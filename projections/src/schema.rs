@@ -17,6 +17,8 @@ pub(crate) const SCRATCH: &str = "core_v1_diff";
 /// What a swap has replaced, until nobody reads it any more.
 const OLD: &str = "core_v1_old";
 pub(crate) const DDL: &str = include_str!("../schema/core.sql");
+/// In a slice's file, what comes after this line is of use to readers only: a rebuild makes it when the rows are there.
+const FOR_READERS: &str = "-- For readers alone.\n";
 
 /// Serialises the making of schemas: two processes may start at once.
 const MAKING: &str = "hansard.projections.schema";
@@ -58,6 +60,7 @@ pub async fn ensure(connection: &mut PgConnection) -> Result<(), ProjectionError
     sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))").bind(MAKING).execute(&mut *tx).await?;
     if !exists(&mut tx, LIVE).await? {
         create(&mut tx, LIVE).await?;
+        create_for_readers(&mut tx, LIVE).await?;
     }
     tx.commit().await?;
     Ok(())
@@ -68,11 +71,20 @@ async fn exists(connection: &mut PgConnection, schema: &str) -> Result<bool, Pro
     Ok(found.bind(schema).fetch_one(connection).await?)
 }
 
-/// Makes a schema with empty tables in the caller's transaction.
-pub(crate) async fn create(tx: &mut PgConnection, schema: &str) -> Result<(), ProjectionError> {
+/// Makes a schema with empty tables in the caller's transaction, as far as writers need it.
+async fn create(tx: &mut PgConnection, schema: &str) -> Result<(), ProjectionError> {
     tx.execute(format!("CREATE SCHEMA {schema}; SET LOCAL search_path = {schema}").as_str()).await?;
     for ddl in batch::DDL {
-        tx.execute(*ddl).await?;
+        tx.execute(ddl.split_once(FOR_READERS).map_or(*ddl, |(tables, _)| tables)).await?;
+    }
+    Ok(())
+}
+
+/// Adds to a schema what its readers need, in the caller's transaction.
+pub(crate) async fn create_for_readers(tx: &mut PgConnection, schema: &str) -> Result<(), ProjectionError> {
+    tx.execute(format!("SET LOCAL search_path = {schema}; SET LOCAL maintenance_work_mem = '128MB'").as_str()).await?;
+    for (_, indexes) in batch::DDL.iter().filter_map(|ddl| ddl.split_once(FOR_READERS)) {
+        tx.execute(indexes).await?;
     }
     Ok(())
 }

@@ -88,3 +88,18 @@ async fn at_the_end_a_request_in_flight_is_answered_and_no_new_one_is_taken() {
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     serving.await.expect("served");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_on_which_no_request_comes_to_an_end_is_ended() {
+    let bench = Bench::new();
+    let (address, _end, _serving) = listening(&bench).await;
+    for begun in ["", "P", "GET /health HTTP/1.1\r\nhost:"] {
+        let mut connection = TcpStream::connect(address).await.expect("connected");
+        connection.write_all(begun.as_bytes()).await.expect("written");
+        let from = tokio::time::Instant::now();
+        let mut answer = vec![];
+        connection.read_to_end(&mut answer).await.expect("ended in order");
+        assert_eq!(answer, b"", "{begun:?}");
+        assert!((60..90).contains(&from.elapsed().as_secs()), "{begun:?} held it for {:?}", from.elapsed());
+    }
+}

@@ -51,7 +51,8 @@ impl Usernames {
 
 /// The nearest text that the rule allows.
 pub fn fit(name: &str) -> String {
-    let legal = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-') { c } else { '-' };
+    let legal =
+        |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-') { c } else { '-' };
     let mut username: String = name.chars().map(legal).take(CHARS_MAX).collect();
     while username.len() < 3 {
         username.push('-');

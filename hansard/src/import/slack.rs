@@ -13,9 +13,7 @@ use commands::{
     Commands,
     import::{self, Import},
 };
-use domain::{
-    ConversationId, Timestamp, UserId, WorkspaceId, limits::NAME_CHARS_MAX, user::is_email,
-};
+use domain::{ConversationId, Timestamp, UserId, WorkspaceId, limits::NAME_CHARS_MAX, user::is_email};
 use export::Export;
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
@@ -105,7 +103,12 @@ impl Slack {
     }
 
     /// `is_done`: an earlier run wrote them; then only their names are found again.
-    async fn import_people_batch(&mut self, users: &[export::User], is_done: bool, usernames: &mut Usernames) -> Result<()> {
+    async fn import_people_batch(
+        &mut self,
+        users: &[export::User],
+        is_done: bool,
+        usernames: &mut Usernames,
+    ) -> Result<()> {
         let emails: Vec<String> = users.iter().map(|user| email(user)).collect();
         let known = self.import.holders_of_emails(&emails).await?;
         let fitted: Vec<String> = users.iter().map(|user| super::names::fit(&user.name.to_lowercase())).collect();
@@ -154,7 +157,8 @@ impl Slack {
         if self.progress.has_workspace {
             return Ok(());
         }
-        let mut members: Vec<UserId> = self.people.values().map(|(user, _)| *user).filter(|user| *user != owner).collect();
+        let mut members: Vec<UserId> =
+            self.people.values().map(|(user, _)| *user).filter(|user| *user != owner).collect();
         members.sort_unstable();
         let next = Progress { has_workspace: true, ..self.progress.clone() };
         self.import.workspace(self.workspace, name, &members, &serde_json::to_string(&next)?).await?;
@@ -189,7 +193,8 @@ impl Slack {
         import::Channel {
             id: self.channel_id(&channel.id),
             name: channel.name.clone(),
-            description: Some(channel.purpose.value.chars().take(1_000).collect::<String>()).filter(|text| !text.is_empty()),
+            description: Some(channel.purpose.value.chars().take(1_000).collect::<String>())
+                .filter(|text| !text.is_empty()),
             is_private: false,
             creator: channel.creator.as_ref().and_then(known).unwrap_or(owner),
             created_at: Timestamp(channel.created * 1_000),

@@ -34,6 +34,21 @@ async fn a_rebuild_leaves_every_row_as_it_was() {
 }
 
 #[tokio::test]
+async fn a_rebuild_leaves_every_index_as_it_was() {
+    let world = World::new().await;
+    let indexes = async || {
+        let all = "SELECT indexdef FROM pg_indexes WHERE schemaname = $1 ORDER BY 1";
+        let all = sqlx::query_scalar::<_, String>(all).bind(LIVE);
+        all.fetch_all(world.views.pool()).await.expect("read")
+    };
+    let before = indexes().await;
+    rebuild(&world.views, "core", |_| {}).await.expect("rebuilt");
+    assert_eq!(indexes().await, before);
+    let is_there = |name: &str| before.iter().any(|index| index.contains(name));
+    assert!(is_there("user_view_full_name") && is_there("message_view_position"), "{before:?}");
+}
+
+#[tokio::test]
 async fn a_rebuild_stops_where_the_live_views_stand_and_they_go_on_from_there() {
     let world = World::new().await;
     let alice = world.register("alice").await;

@@ -70,6 +70,19 @@ async fn members_are_listed_as_they_came_in_with_who_invited_them() {
 }
 
 #[tokio::test]
+async fn who_joins_again_is_counted_once() {
+    let world = World::new().await;
+    let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+    let crew = world.workspace(alice, "Crew").await;
+    for _ in 0..2 {
+        world.enrol(crew, bob).await;
+        world.project(10).await;
+    }
+    let shown = get(&world.views, bob, crew).await.expect("read").expect("a member asks");
+    assert_eq!(shown.member_count, 2);
+}
+
+#[tokio::test]
 async fn a_link_counts_its_uses_until_it_is_revoked() {
     let world = World::new().await;
     let (alice, bob) = (world.register("alice").await, world.register("bob").await);

@@ -89,7 +89,8 @@ impl Export {
     /// Opens an export and reads all but the messages, so that a file that is none is refused before anything is written.
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).with_context(|| format!("{} can't be opened", path.display()))?;
-        let mut archive = ZipArchive::new(file).with_context(|| format!("{} is no zip file, or only a part of one", path.display()))?;
+        let mut archive = ZipArchive::new(file)
+            .with_context(|| format!("{} is no zip file, or only a part of one", path.display()))?;
         let users = read(&mut archive, "users.json")?;
         let channels: Vec<Channel> = read(&mut archive, "channels.json")?;
         let mut days: BTreeMap<String, Vec<String>> = BTreeMap::new();

@@ -58,7 +58,8 @@ impl Slack {
             moving.extend(self.export.messages(file)?.into_iter().filter_map(|message| message.user));
         }
         let id = self.channel_id(slack_id);
-        let still = members.iter().filter(|member| !moving.contains(*member)).filter_map(|member| self.people.get(member));
+        let still =
+            members.iter().filter(|member| !moving.contains(*member)).filter_map(|member| self.people.get(member));
         let joins: Vec<Join> = still.map(|(user, _)| Join { user: *user, joined_at }).collect();
         let said = self.said();
         for batch in joins.chunks(BATCH) {
@@ -86,9 +87,11 @@ impl Slack {
     fn recount(&mut self, known: usize, posts: usize, replies: usize, reactions: usize) {
         let balance = &mut self.progress.balance;
         let part = |count: usize| count * known / posts;
-        for (tally, count) in
-            [(&mut balance.messages, known), (&mut balance.replies, part(replies)), (&mut balance.reactions, part(reactions))]
-        {
+        for (tally, count) in [
+            (&mut balance.messages, known),
+            (&mut balance.replies, part(replies)),
+            (&mut balance.reactions, part(reactions)),
+        ] {
             tally.written -= count as u64;
             tally.refuse(count, ALREADY_THERE);
         }
@@ -148,7 +151,9 @@ impl Slack {
         let said = text::read(&message.text, &self.people, &self.channels);
         let refused = match (sender, subtype) {
             (None, _) => Some("the sender is not in users.json".to_owned()),
-            (Some(_), Some(subtype)) if !SPOKEN.contains(&subtype) => Some(format!("a notice of Slack's own ({subtype})")),
+            (Some(_), Some(subtype)) if !SPOKEN.contains(&subtype) => {
+                Some(format!("a notice of Slack's own ({subtype})"))
+            }
             (Some(_), _) if said.content.chars().count() > CONTENT_CHARS_MAX => Some("the text is too long".to_owned()),
             (Some(_), _) => None,
         };
@@ -220,7 +225,8 @@ fn time(ts: &str) -> Timestamp {
 
 /// The emoji of Slack's name for it; a name that is not common stands as a custom one. A skin tone is kept.
 fn emoji(name: &str) -> String {
-    let (base, tone) = name.split_once("::skin-tone-").map_or((name, None), |(base, tone)| (base, tone.parse::<usize>().ok()));
+    let (base, tone) =
+        name.split_once("::skin-tone-").map_or((name, None), |(base, tone)| (base, tone.parse::<usize>().ok()));
     let Some(found) = emojis::get_by_shortcode(base) else {
         let legal = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+') { c } else { '_' };
         return format!(":{}:", base.chars().map(legal).take(64).collect::<String>());
