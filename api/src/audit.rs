@@ -45,9 +45,9 @@ query! {
     }
 }
 
-fn events_limit(limit: &Option<u32>) -> Result<(), Fault> {
-    match limit {
-        Some(limit) if !(1..=EVENTS_MAX).contains(limit) => {
+fn events_limit(limit: &(impl Copy + Into<Option<u32>>)) -> Result<(), Fault> {
+    match (*limit).into() {
+        Some(limit) if !(1..=EVENTS_MAX).contains(&limit) => {
             Err(Fault { code: "out_of_range", message: "a page holds 1 to 1,000 events" })
         }
         Some(_) | None => Ok(()),
@@ -97,9 +97,9 @@ query! {
     }
 }
 
-fn messages_limit(limit: &Option<u32>) -> Result<(), Fault> {
-    match limit {
-        Some(limit) if !(1..=MESSAGES_MAX).contains(limit) => {
+fn messages_limit(limit: &(impl Copy + Into<Option<u32>>)) -> Result<(), Fault> {
+    match (*limit).into() {
+        Some(limit) if !(1..=MESSAGES_MAX).contains(&limit) => {
             Err(Fault { code: "out_of_range", message: "a page holds 1 to 10,000 messages" })
         }
         Some(_) | None => Ok(()),

@@ -1,14 +1,12 @@
 //! [`serve`]: connections. It counts them, hurries slow ones, and at the end lets requests in flight finish.
 
-use crate::front::Connections;
+use crate::front::{Connections, CountedConnection};
 use axum::{Router, body::Body, extract::ConnectInfo, http::Request, routing::get};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
-};
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use hyper::{body::Incoming, server::conn::http1::Builder, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::{future::Future, io, net::SocketAddr, pin::pin, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 /// A request's head must be there within so much of the connection's or the last answer's beginning, or the connection
@@ -28,65 +26,62 @@ pub async fn serve(
     connections: Connections,
     shutdown: impl Future<Output = ()>,
 ) {
-    let builder = Arc::new(builder());
-    let graceful = GracefulShutdown::new();
-    let mut shutdown = std::pin::pin!(shutdown);
+    let (ending, talks) = (CancellationToken::new(), TaskTracker::new());
+    let mut shutdown = pin!(shutdown);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = &mut shutdown => break,
         };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                pause_after(&error).await;
-                continue;
+        match accepted {
+            Ok((stream, peer)) => {
+                talks.spawn(talk(stream, peer, router.clone(), ending.clone(), connections.count()));
             }
-        };
-        // Answers are written whole; waiting to fill packets only makes them late.
-        let _ = stream.set_nodelay(true);
-        let connection = connection(&builder, &router, stream, peer);
-        let counted = connections.count();
-        let watched = graceful.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = watched.await {
-                tracing::debug!(peer.address = %peer.ip(), error = %error, "a connection ended with an error");
-            }
-            drop(counted);
-        });
+            Err(error) => pause_after(&error).await,
+        }
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN_MAX, graceful.shutdown()).await.is_err() {
+    ending.cancel();
+    talks.close();
+    if tokio::time::timeout(DRAIN_MAX, talks.wait()).await.is_err() {
         tracing::warn!(connections.open = connections.open(), "requests were still in flight at the end");
     }
 }
 
-/// HTTP/1.1 alone: telling versions apart would wait for a silent caller without end, and browsers speak HTTP/2 only
-/// over TLS, which ends before this process.
-fn builder() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_MAX)
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(HEAD_BYTES_MAX);
-    builder
-}
-
-fn connection(
-    builder: &Builder<TokioExecutor>,
-    router: &Router,
+/// Answers one connection's requests until it ends, or until the request in flight at the end is answered.
+///
+/// HTTP/1.1 alone: to tell versions apart, hyper-util waits for a silent caller without end, and browsers speak HTTP/2
+/// only over TLS, which ends before this process.
+async fn talk(
     stream: TcpStream,
     peer: SocketAddr,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = Box<dyn std::error::Error + Send + Sync>> + Send + 'static
-{
-    let router = router.clone();
+    router: Router,
+    ending: CancellationToken,
+    _counted: CountedConnection,
+) {
+    // Answers are written whole; waiting to fill packets only makes them late.
+    let _ = stream.set_nodelay(true);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         router.clone().oneshot(request.map(Body::new))
     });
-    builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned()
+    let mut builder = Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_MAX)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = ending.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(peer.address = %peer.ip(), error = %error, "a connection ended with an error");
+    }
 }
 
 async fn pause_after(error: &io::Error) {
