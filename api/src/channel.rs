@@ -36,7 +36,7 @@ body! {
 
 /// Makes a channel. Any member of the workspace but a guest may.
 #[utoipa::path(post, path = "/channels", request_body = CreateChannel, responses(
-    (status = 201, description = "Made, with the caller as its owner", body = Written<ConversationView>),
+    (status = 201, description = "Made, with the caller as its owner", body = Written<Eventual<ConversationView>>),
 ))]
 async fn create(
     State(app): State<App>,
@@ -55,8 +55,8 @@ async fn create(
 
 /// Joins a public channel of a workspace that one is in.
 #[utoipa::path(post, path = "/channels/{id}/subscribe", params(("id" = ConversationId, Path)), responses(
-    (status = 201, description = "In", body = Written<ConversationView>),
-    (status = 200, description = "One was in already", body = Written<ConversationView>),
+    (status = 201, description = "In", body = Written<Eventual<ConversationView>>),
+    (status = 200, description = "One was in already", body = Written<Eventual<ConversationView>>),
 ))]
 async fn subscribe(
     State(app): State<App>,
@@ -69,7 +69,7 @@ async fn subscribe(
 
 /// Leaves a channel.
 #[utoipa::path(delete, path = "/channels/{id}/subscribe", params(("id" = ConversationId, Path)), responses(
-    (status = 200, description = "Out; a public channel is still there to be read", body = Written<ConversationView>),
+    (status = 200, description = "Out; a public channel is still there to be read", body = Written<Eventual<ConversationView>>),
 ))]
 async fn unsubscribe(
     State(app): State<App>,

@@ -79,8 +79,8 @@ body! {
 
 /// Opens a conversation. The direct one with a person is one for ever: asked for again, it is found.
 #[utoipa::path(post, path = "/conversations", request_body = OpenConversation, responses(
-    (status = 201, description = "Opened", body = Written<ConversationView>),
-    (status = 200, description = "The direct conversation with this person, which was there", body = Written<ConversationView>),
+    (status = 201, description = "Opened", body = Written<Eventual<ConversationView>>),
+    (status = 200, description = "The direct conversation with this person, which was there", body = Written<Eventual<ConversationView>>),
 ))]
 async fn open(
     State(app): State<App>,
@@ -171,7 +171,7 @@ impl From<UpdateConversation> for ConversationChanges {
 
 /// Renames or describes a conversation.
 #[utoipa::path(put, path = "/conversations/{id}", params(("id" = ConversationId, Path)), request_body = UpdateConversation, responses(
-    (status = 200, description = "Changed", body = Written<ConversationView>),
+    (status = 200, description = "Changed", body = Written<Eventual<ConversationView>>),
 ))]
 async fn update(
     State(app): State<App>,
@@ -233,8 +233,8 @@ body! {
 
 /// Adds someone; who is in already stays as they are.
 #[utoipa::path(post, path = "/conversations/{id}/participants", params(("id" = ConversationId, Path)), request_body = AddParticipant, responses(
-    (status = 201, description = "Added", body = Written<ConversationView>),
-    (status = 200, description = "They were in already", body = Written<ConversationView>),
+    (status = 201, description = "Added", body = Written<Eventual<ConversationView>>),
+    (status = 200, description = "They were in already", body = Written<Eventual<ConversationView>>),
 ))]
 async fn add_participant(
     State(app): State<App>,
@@ -271,7 +271,7 @@ body! {
 /// Changes someone's role, or mutes or pins the conversation for oneself.
 #[utoipa::path(patch, path = "/conversations/{id}/participants/{user_id}", params(
     ("id" = ConversationId, Path), ("user_id" = UserId, Path),
-), request_body = ChangeParticipant, responses((status = 200, description = "Changed", body = Written<ConversationView>)))]
+), request_body = ChangeParticipant, responses((status = 200, description = "Changed", body = Written<Eventual<ConversationView>>)))]
 async fn change_participant(
     State(app): State<App>,
     caller: Caller,
@@ -306,7 +306,7 @@ body! {
 
 /// Marks everything up to a message as read, on all devices. Reading never moves the mark back.
 #[utoipa::path(post, path = "/conversations/{id}/read", params(("id" = ConversationId, Path)), request_body = Mark, responses(
-    (status = 200, description = "The conversation with what is left unread", body = Written<ConversationView>),
+    (status = 200, description = "The conversation with what is left unread", body = Written<Eventual<ConversationView>>),
 ))]
 async fn mark_read(
     State(app): State<App>,
@@ -320,7 +320,7 @@ async fn mark_read(
 
 /// Marks a message and everything after it as unread.
 #[utoipa::path(post, path = "/conversations/{id}/unread", params(("id" = ConversationId, Path)), request_body = Mark, responses(
-    (status = 200, description = "The conversation with what is unread now", body = Written<ConversationView>),
+    (status = 200, description = "The conversation with what is unread now", body = Written<Eventual<ConversationView>>),
 ))]
 async fn mark_unread(
     State(app): State<App>,

@@ -44,7 +44,7 @@ body! {
 
 /// Makes a group. One unknown person refuses the whole.
 #[utoipa::path(post, path = "/groups", request_body = CreateGroup, responses(
-    (status = 201, description = "Made, with the caller as its owner", body = Written<ConversationView>),
+    (status = 201, description = "Made, with the caller as its owner", body = Written<Eventual<ConversationView>>),
 ))]
 async fn create(
     State(app): State<App>,
@@ -77,7 +77,7 @@ async fn get(
 
 /// Renames or describes a group.
 #[utoipa::path(put, path = "/groups/{id}", params(("id" = ConversationId, Path)), request_body = UpdateConversation, responses(
-    (status = 200, description = "Changed", body = Written<ConversationView>),
+    (status = 200, description = "Changed", body = Written<Eventual<ConversationView>>),
 ))]
 async fn update(
     State(app): State<App>,
@@ -107,8 +107,8 @@ fn some_people(people: &Vec<UserId>) -> Result<(), Fault> {
 
 /// Adds people, all or none.
 #[utoipa::path(post, path = "/groups/{id}/members", params(("id" = ConversationId, Path)), request_body = AddMembers, responses(
-    (status = 201, description = "Added", body = Written<ConversationView>),
-    (status = 200, description = "They were in already", body = Written<ConversationView>),
+    (status = 201, description = "Added", body = Written<Eventual<ConversationView>>),
+    (status = 200, description = "They were in already", body = Written<Eventual<ConversationView>>),
 ))]
 async fn add_members(
     State(app): State<App>,

@@ -57,8 +57,8 @@ fn no_attachments(attachments: &Option<Vec<uuid::Uuid>>) -> Result<(), Fault> {
 
 /// Sends a message.
 #[utoipa::path(post, path = "/messages", request_body = SendMessage, responses(
-    (status = 201, description = "Sent: it is in the log", body = Written<MessageView>),
-    (status = 200, description = "It had been sent before, under the same clientMessageId", body = Written<MessageView>),
+    (status = 201, description = "Sent: it is in the log", body = Written<Eventual<MessageView>>),
+    (status = 200, description = "It had been sent before, under the same clientMessageId", body = Written<Eventual<MessageView>>),
 ))]
 async fn send(
     State(app): State<App>,
@@ -146,7 +146,7 @@ body! {
 
 /// Changes the text of a message of one's own.
 #[utoipa::path(put, path = "/messages/{id}", params(("id" = MessageId, Path)), request_body = EditMessage, responses(
-    (status = 200, description = "Changed; the earlier wording is in its history", body = Written<MessageView>),
+    (status = 200, description = "Changed; the earlier wording is in its history", body = Written<Eventual<MessageView>>),
 ))]
 async fn edit(
     State(app): State<App>,
@@ -182,8 +182,8 @@ body! {
 
 /// Puts an emoji on a message. The same one twice is one reaction.
 #[utoipa::path(post, path = "/messages/{id}/react", params(("id" = MessageId, Path)), request_body = React, responses(
-    (status = 201, description = "The message with the new reaction", body = Written<MessageView>),
-    (status = 200, description = "One's reaction was there already", body = Written<MessageView>),
+    (status = 201, description = "The message with the new reaction", body = Written<Eventual<MessageView>>),
+    (status = 200, description = "One's reaction was there already", body = Written<Eventual<MessageView>>),
 ))]
 async fn react(
     State(app): State<App>,

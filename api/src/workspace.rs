@@ -54,7 +54,7 @@ body! {
 
 /// Makes a workspace.
 #[utoipa::path(post, path = "/workspaces", request_body = CreateWorkspace, responses(
-    (status = 201, description = "Made, with the caller as its owner", body = Written<WorkspaceView>),
+    (status = 201, description = "Made, with the caller as its owner", body = Written<Eventual<WorkspaceView>>),
 ))]
 async fn create(
     State(app): State<App>,
@@ -155,7 +155,7 @@ body! {
 
 /// Comes into a workspace by the code of an invitation.
 #[utoipa::path(post, path = "/workspaces/join", request_body = Join, responses(
-    (status = 200, description = "The workspace, which one is in now", body = Written<WorkspaceView>),
+    (status = 200, description = "The workspace, which one is in now", body = Written<Eventual<WorkspaceView>>),
 ))]
 async fn join(
     State(app): State<App>,
@@ -177,7 +177,7 @@ body! {
 /// Changes a member's role. An admin may.
 #[utoipa::path(patch, path = "/workspaces/{id}/members/{user_id}/role", params(
     ("id" = WorkspaceId, Path), ("user_id" = UserId, Path),
-), request_body = ChangeRole, responses((status = 200, description = "Changed", body = Written<WorkspaceView>)))]
+), request_body = ChangeRole, responses((status = 200, description = "Changed", body = Written<Eventual<WorkspaceView>>)))]
 async fn change_role(
     State(app): State<App>,
     caller: Caller,

@@ -179,7 +179,7 @@ pub async fn add_participants(
             Box::pin(async move {
                 let conversation = round.conversation(id).await?;
                 conversation.state.require_participant(caller.user)?;
-                require_registered(round.commands, &users).await?;
+                require_registered(round.commands, users).await?;
                 let mut append = round.append();
                 if let Some(workspace) = conversation.state.workspace {
                     // Whoever is in a channel is in its workspace.

@@ -36,7 +36,7 @@ pub struct Changed {
 pub async fn send(commands: &Commands, caller: &Caller, draft: Draft) -> Result<Done<MessageId>, CommandError> {
     let id: MessageId = commands.new_id();
     let draft = &draft;
-    commands.run(caller, |round| Box::pin(async move { decide_send(round, caller, id, &draft).await })).await
+    commands.run(caller, |round| Box::pin(async move { decide_send(round, caller, id, draft).await })).await
 }
 
 async fn decide_send(

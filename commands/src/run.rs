@@ -149,6 +149,7 @@ fn remember<T: Serialize + DeserializeOwned>(
     Ok(remembered.value)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "so that it can be named where errors are mapped")]
 fn unreadable(error: serde_json::Error) -> CommandError {
     CommandError::Internal(format!("a remembered answer could not be read or written: {error}"))
 }

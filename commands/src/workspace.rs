@@ -109,7 +109,7 @@ pub async fn create_invite_link(
                     max_uses: new.max_uses,
                 };
                 let Decided { mut append, .. } = decide(round, id, command, true).await?;
-                let sealed = commands.store.keyring().seal(&KeyScope::Person(caller.user), &code).await?;
+                let sealed = commands.store.keyring().seal(&KeyScope::Person(caller.user), code).await?;
                 append.claim(Claim::take(
                     claim::INVITE_CODE,
                     code_hash.clone(),
@@ -134,7 +134,7 @@ pub async fn join(commands: &Commands, caller: &Caller, code: &str) -> Result<Do
     commands
         .run(caller, |round| {
             Box::pin(async move {
-                let code = commands.code_of(&code_hash).await?.ok_or(WorkspaceError::LinkNotFound)?;
+                let code = commands.code_of(code_hash).await?.ok_or(WorkspaceError::LinkNotFound)?;
                 decide(round, code.workspace, WorkspaceCommand::Join { code_hash: code_hash.clone() }, false).await
             })
         })

@@ -113,7 +113,7 @@ impl Feed {
             match joining.await {
                 Ok(Ok(delivery)) => self.delivery = Some(delivery),
                 Ok(Err(error)) => {
-                    warn!(%error, consumer = self.name, "jetstream does not deliver; the log is read instead")
+                    warn!(%error, consumer = self.name, "jetstream does not deliver; the log is read instead");
                 }
                 Err(error) => warn!(%error, consumer = self.name, "joining jetstream has failed"),
             }

@@ -9,6 +9,7 @@ use crate::{
 use api::{App, Front, FrontConfig, Live, Proxies};
 use axum::Router;
 use clap::Args;
+use commands::Commands;
 use projections::Runner;
 use runtime::{
     settings::{Origins, Settings},
@@ -25,6 +26,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 
 /// What is under way when the process ends has so long to come to its end.
 const DRAIN_MAX: Duration = Duration::from_secs(15);
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// Serve the API, on the stores that DATABASE_URL and NATS_URL name
 ///
@@ -115,6 +117,7 @@ impl Running {
         self.tasks.spawn(runner.run(self.shutdown.token()));
         let public_url = Some(self.settings.public_url());
         self.tasks.spawn(event_store::publisher::run(store.clone(), nats.clone(), public_url, self.shutdown.token()));
+        self.tasks.spawn(sweep_sessions(self.process.commands.clone(), self.shutdown.clone()));
         self.is_worker = true;
     }
 
@@ -184,6 +187,16 @@ impl Running {
             tracing::warn!(seconds = DRAIN_MAX.as_secs(), "some tasks did not end in time");
             self.tasks.abort_all();
         }
+    }
+}
+
+/// Tells the log of sessions whose end a crash kept out of it, and forgets those that are long over.
+async fn sweep_sessions(commands: Commands, shutdown: Shutdown) {
+    while !shutdown.has_begun() {
+        if let Err(error) = commands::session::sweep(&commands).await {
+            tracing::warn!(%error, "sessions were not swept");
+        }
+        tokio::select! { () = shutdown.begun() => {}, () = tokio::time::sleep(SWEEP_EVERY) => {} }
     }
 }
 

@@ -81,8 +81,8 @@ pub struct Seed {
     #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     messages: u32,
     /// What everything follows from
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    seed: u64,
+    #[arg(long = "seed", value_name = "N", default_value_t = 1)]
+    number: u64,
 }
 
 impl Seed {
@@ -91,14 +91,14 @@ impl Seed {
         let made = self.make(process.commands.clone()).await;
         drop(process);
         stores.close().await;
-        print_line(&format!("{} messages of {} people in the workspace Demo {}", made?, self.users, self.seed))?;
+        print_line(&format!("{} messages of {} people in the workspace Demo {}", made?, self.users, self.number))?;
         Ok(ExitCode::SUCCESS)
     }
 
     async fn make(&self, commands: Commands) -> Result<usize, Failure> {
-        let namespace = format!("seed:{}:{}", self.seed, self.users);
+        let namespace = format!("seed:{}:{}", self.number, self.users);
         let naming = Import::new(commands.clone(), namespace.clone(), UserId(uuid::Uuid::nil()));
-        let mut rng = StdRng::seed_from_u64(self.seed);
+        let mut rng = StdRng::seed_from_u64(self.number);
         let people: Vec<Person> = (0..self.users).map(|number| self.person(&naming, number, &mut rng)).collect();
         let ids: Vec<UserId> = people.iter().map(|person| person.id).collect();
         let mut import = Import::new(commands, namespace, ids[0]);
@@ -106,7 +106,7 @@ impl Seed {
             import.people(batch, "").await?;
         }
         let workspace = import.id("workspace", "", Timestamp::default());
-        import.workspace(workspace, &format!("Demo {}", self.seed), &ids[1..], "").await?;
+        import.workspace(workspace, &format!("Demo {}", self.number), &ids[1..], "").await?;
         let mut channels = Vec::new();
         let joined_at = import.now();
         for (name, description) in CHANNELS {
@@ -131,7 +131,7 @@ impl Seed {
     fn person(&self, import: &Import, number: u16, rng: &mut StdRng) -> Person {
         let first_name = (*FIRST_NAMES.choose(rng).unwrap_or(&"Ada")).to_owned();
         let last_name = (*LAST_NAMES.choose(rng).unwrap_or(&"Keller")).to_owned();
-        let username = format!("{}.{}.{number}", first_name.to_lowercase(), self.seed);
+        let username = format!("{}.{}.{number}", first_name.to_lowercase(), self.number);
         Person {
             id: import.id("user", &number.to_string(), Timestamp::default()),
             email: format!("{username}@demo.example"),

@@ -12,7 +12,7 @@ use sqlx::{Connection, Executor, PgConnection};
 use tokio::sync::mpsc;
 
 /// Events of one transaction. Larger ones are hardly faster, and take more memory.
-const BATCH: usize = 5_000;
+const BATCH: usize = 8_000;
 /// Batches that are read and decoded ahead of the one being applied.
 const AHEAD: usize = 2;
 /// Events that may be left to apply while readers wait for the swap.

@@ -129,6 +129,8 @@ pub(crate) async fn begin_maintenance(connection: &mut PgConnection, scratch: &s
         if try_lock(connection, MAINTENANCE).await? {
             drop(connection, OLD).await?;
             drop(connection, scratch).await?;
+            // Indexes are made over all rows at once; the default sorts them on disk.
+            connection.execute("SET maintenance_work_mem = '256MB'").await?;
             let mut tx = connection.begin().await?;
             create(&mut tx, scratch).await?;
             return Ok(tx.commit().await?);

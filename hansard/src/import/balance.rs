@@ -39,7 +39,7 @@ pub struct Balance {
     pub replies: Tally,
     pub reactions: Tally,
     pub files: Tally,
-    /// Usernames that had to be made to fit: reason → how many.
+    /// Usernames that had to be made to fit: reason → how many. A name can have both reasons.
     pub renamed: BTreeMap<String, u64>,
 }
 

@@ -109,7 +109,7 @@ impl Slack {
         is_done: bool,
         usernames: &mut Usernames,
     ) -> Result<()> {
-        let emails: Vec<String> = users.iter().map(|user| email(user)).collect();
+        let emails: Vec<String> = users.iter().map(email).collect();
         let known = self.import.holders_of_emails(&emails).await?;
         let fitted: Vec<String> = users.iter().map(|user| super::names::fit(&user.name.to_lowercase())).collect();
         let mut taken = self.import.holders_of_usernames(&fitted).await?;
@@ -119,13 +119,13 @@ impl Slack {
             let id: UserId = self.import.id("user", &user.id, Timestamp::default());
             taken.retain(|_, holder| *holder != id);
             balance.users.read += 1;
-            let (username, change) = usernames.give(&user.name, |name| taken.contains_key(name));
+            let (username, changes) = usernames.give(&user.name, |name| taken.contains_key(name));
             if let Some(holder) = known.get(email).filter(|holder| **holder != id) {
                 balance.users.refuse(1, "the e-mail address has an account, which is used");
                 self.people.insert(user.id.clone(), (*holder, username));
                 continue;
             }
-            if let Some(change) = change {
+            for change in changes {
                 *balance.renamed.entry(change.reason().to_owned()).or_default() += 1;
             }
             let (first_name, last_name) = names(user);

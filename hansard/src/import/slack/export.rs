@@ -101,7 +101,9 @@ impl Export {
                 days.entry(channel.to_owned()).or_default().push(name.to_owned());
             }
         }
-        days.values_mut().for_each(|files| files.sort_unstable());
+        for files in days.values_mut() {
+            files.sort_unstable();
+        }
         if let Some(stray) = days.keys().find(|name| channels.iter().all(|channel| channel.name != **name)) {
             bail!("{} has messages in {stray}/, but channels.json knows no such channel", path.display());
         }
