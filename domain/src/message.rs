@@ -73,6 +73,38 @@ pub enum MessageEvent {
 }
 impl DomainEvent for MessageEvent {}
 
+/// What an event is to those who only follow that messages come and change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    Sent {
+        conversation: ConversationId,
+    },
+    /// For all who are in the conversation of a message that was sent before.
+    Changed,
+}
+
+impl MessageEvent {
+    /// Said here once, so that those who follow messages need not know every verb.
+    pub fn news(&self) -> News {
+        match self {
+            Self::Sent { conversation_id, .. } => News::Sent { conversation: *conversation_id },
+            Self::Edited { .. } | Self::Deleted { .. } | Self::ReactionAdded { .. } | Self::ReactionRemoved { .. } => {
+                News::Changed
+            }
+        }
+    }
+
+    /// The text that takes the place of the one before, where the event brings one.
+    pub fn rewording(&self) -> Option<&Personal> {
+        match self {
+            Self::Edited { content, .. } => Some(content),
+            Self::Sent { .. } | Self::Deleted { .. } | Self::ReactionAdded { .. } | Self::ReactionRemoved { .. } => {
+                None
+            }
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub enum MessageCommand {
     Send(NewMessage),

@@ -156,32 +156,26 @@ async fn fold(views: &Views, life: &[&RecordedEvent]) -> Result<Option<RecordedM
     for event in life {
         let fact: MessageEvent = event.decode()?;
         state.apply(&fact, event.position);
-        match fact {
-            MessageEvent::Sent { sender_id, content, r#type, reply_to_id, created_at, .. } => {
-                let Ok(id) = event.aggregate_id.parse() else { continue };
-                let message = RecordedMessage {
-                    id,
-                    sequence: Sequence(event.message_sequence.unwrap_or_default()),
-                    position: event.position,
-                    sender_id,
-                    content: None,
-                    r#type,
-                    reply_to_id,
-                    is_edited: false,
-                    is_deleted: false,
-                    created_at,
-                    reactions: vec![],
-                };
-                folded = Some((message, content));
+        if let Some(content) = fact.rewording() {
+            if let Some((message, wording)) = &mut folded {
+                (message.is_edited, *wording) = (true, content.clone());
             }
-            MessageEvent::Edited { content, .. } => {
-                if let Some((message, wording)) = &mut folded {
-                    (message.is_edited, *wording) = (true, content);
-                }
-            }
-            MessageEvent::Deleted { .. }
-            | MessageEvent::ReactionAdded { .. }
-            | MessageEvent::ReactionRemoved { .. } => {}
+        } else if let MessageEvent::Sent { sender_id, content, r#type, reply_to_id, created_at, .. } = fact {
+            let Ok(id) = event.aggregate_id.parse() else { continue };
+            let message = RecordedMessage {
+                id,
+                sequence: Sequence(event.message_sequence.unwrap_or_default()),
+                position: event.position,
+                sender_id,
+                content: None,
+                r#type,
+                reply_to_id,
+                is_edited: false,
+                is_deleted: false,
+                created_at,
+                reactions: vec![],
+            };
+            folded = Some((message, content));
         }
     }
     let Some((mut message, wording)) = folded else { return Ok(None) };

@@ -7,7 +7,7 @@ use crate::{
 use domain::{
     ConversationId, Position, Timestamp, UserId,
     conversation::{ConversationChanges, ConversationEvent, ConversationType, Founder, History, Role},
-    message::MessageEvent,
+    message::News,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -122,21 +122,15 @@ impl Fold {
             match &fact.event {
                 Event::Conversation(event) => self.conversation(conversation_of(fact)?, event, fact)?,
                 // Whoever joins starts after the messages sent until then, those of the same batch too.
-                Event::Message(MessageEvent::Sent { conversation_id, .. }) => {
-                    let sequence =
-                        fact.message_sequence.ok_or_else(|| inapplicable(fact, "a message has no number"))?;
-                    self.sequences.insert(*conversation_id, sequence);
-                }
-                Event::Message(
-                    MessageEvent::Edited { .. }
-                    | MessageEvent::Deleted { .. }
-                    | MessageEvent::ReactionAdded { .. }
-                    | MessageEvent::ReactionRemoved { .. },
-                )
-                | Event::User(_)
-                | Event::Workspace(_)
-                | Event::Inbox(_)
-                | Event::Other => {}
+                Event::Message(event) => match event.news() {
+                    News::Sent { conversation } => {
+                        let sequence =
+                            fact.message_sequence.ok_or_else(|| inapplicable(fact, "a message has no number"))?;
+                        self.sequences.insert(conversation, sequence);
+                    }
+                    News::Changed => {}
+                },
+                Event::User(_) | Event::Workspace(_) | Event::Inbox(_) | Event::Other => {}
             }
         }
         Ok(())

@@ -5,7 +5,7 @@ use crate::{
     batch::{Event, Fact},
     conversation::inapplicable,
 };
-use domain::{conversation::ConversationEvent, inbox::InboxEvent, message::MessageEvent, workspace::WorkspaceEvent};
+use domain::{conversation::ConversationEvent, inbox::InboxEvent, message::News, workspace::WorkspaceEvent};
 use event_store::Keyring;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -73,17 +73,14 @@ fn scope(fact: &Fact) -> Result<Scope, ProjectionError> {
             | WorkspaceEvent::MemberJoined { .. }
             | WorkspaceEvent::MemberRoleChanged { .. },
         ) => Scope::Of(stream()?),
-        Event::Message(
-            MessageEvent::Edited { .. }
-            | MessageEvent::Deleted { .. }
-            | MessageEvent::ReactionAdded { .. }
-            | MessageEvent::ReactionRemoved { .. },
-        ) => Scope::ConversationOf(stream()?),
+        Event::Message(event) => match event.news() {
+            News::Changed => Scope::ConversationOf(stream()?),
+            News::Sent { .. } => Scope::Uncounted,
+        },
         Event::Inbox(InboxEvent::ReadMarked { user_id, .. } | InboxEvent::PreferenceChanged { user_id, .. }) => {
             Scope::Of(user_id.0)
         }
-        Event::Message(MessageEvent::Sent { .. })
-        | Event::Workspace(WorkspaceEvent::InviteLinkCreated { .. } | WorkspaceEvent::InviteLinkRevoked { .. })
+        Event::Workspace(WorkspaceEvent::InviteLinkCreated { .. } | WorkspaceEvent::InviteLinkRevoked { .. })
         | Event::User(_)
         | Event::Other => Scope::Uncounted,
     })
