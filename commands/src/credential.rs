@@ -1,7 +1,7 @@
 //! [`Password`] and its rules, [`Passwords`], which hashes and checks them off the async threads, and the rows in
 //! which the hashes are kept.
 
-mod common;
+mod guessable;
 
 use crate::CommandError;
 use argon2::{
@@ -45,7 +45,7 @@ impl Password {
     pub fn weakness(&self) -> Option<Weakness> {
         match self.0.chars().count() {
             ..CHARS_MIN => Some(Weakness::TooShort),
-            CHARS_MIN..=CHARS_MAX if common::is_common(&self.0) => Some(Weakness::TooCommon),
+            CHARS_MIN..=CHARS_MAX if guessable::is_common(&self.0) => Some(Weakness::TooCommon),
             CHARS_MIN..=CHARS_MAX => None,
             _ => Some(Weakness::TooLong),
         }

@@ -147,6 +147,8 @@ impl Up {
         let is_ready = || self.state().is_some_and(|state| !state["ready"].is_null());
         wait_for("the process owns the directory", is_owner);
         wait_for("its servers are ready", || is_ready() && is_open(&self.endpoints().database_url));
+        // Not before the schema is there and every role runs: what dies until then ends the start.
+        wait_for("it serves", || status_of_ready(self.ports[0]) == Some(200));
     }
 
     fn endpoints(&self) -> Endpoints {
@@ -190,6 +192,16 @@ async fn after_kill_9_the_next_start_recovers_by_itself() {
     up.wait_until_ready();
     assert!(began.elapsed() < Duration::from_secs(10));
     assert_eq!(role(&before.database_url).await, ("hansard_app".to_owned(), false), "the address is the same");
+}
+
+/// What `/ready` answers, where anyone does.
+fn status_of_ready(port: u16) -> Option<u16> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    stream.write_all(b"GET /ready HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.split(' ').nth(1)?.parse().ok()
 }
 
 /// Whether something listens at this address of the loopback.

@@ -4,7 +4,7 @@
 use std::{collections::HashSet, sync::LazyLock};
 
 /// One a line, in lower case, each of at least 8 characters.
-const KNOWN: &str = include_str!("common_passwords.txt");
+const KNOWN: &str = include_str!("guessable_passwords.txt");
 
 static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| KNOWN.lines().collect());
 
