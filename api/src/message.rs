@@ -14,7 +14,7 @@ use crate::{
 use axum::extract::State;
 use commands::message::Draft;
 use domain::{ConversationId, MessageId, ReactionId, message::MessageType};
-use projections::message::{self, Cursor, MessageView, ReadView, VersionView};
+use projections::message::{self, Cursor, MessageView, PinView, ReadView, VersionView};
 use utoipa_axum::routes;
 
 pub(crate) fn slice() -> Slice<App> {
@@ -24,6 +24,8 @@ pub(crate) fn slice() -> Slice<App> {
         .with(routes!(edit, delete))
         .with(routes!(react))
         .with(routes!(unreact))
+        .with(routes!(pin, unpin))
+        .with(routes!(pins))
         .with(routes!(history))
         .with(routes!(reads))
         .with(routes!(thread))
@@ -207,6 +209,49 @@ async fn unreact(
 ) -> Result<Written<Deletion>, Problem> {
     let done = commands::message::unreact(&app.commands, &caller.order(), id, reaction_id).await?;
     Ok(caller.settle(done.position, false).await.deleted(reaction_id))
+}
+
+/// Pins a message, for all who are in its conversation. Whoever takes part may.
+#[utoipa::path(post, path = "/messages/{id}/pin", params(("id" = MessageId, Path)), responses(
+    (status = 201, description = "The message, now pinned", body = Written<Eventual<MessageView>>),
+    (status = 200, description = "It was pinned already", body = Written<Eventual<MessageView>>),
+))]
+async fn pin(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<MessageId>,
+) -> Result<Written<Eventual<MessageView>>, Problem> {
+    let done = commands::message::pin(&app.commands, &caller.order(), id).await?;
+    let wrote = caller.settle(done.position, done.created).await;
+    Ok(wrote.eventually(message::get(&app.views, caller.user, id).await?, id))
+}
+
+/// Unpins a message, whoever pinned it.
+#[utoipa::path(delete, path = "/messages/{id}/pin", params(("id" = MessageId, Path)), responses(
+    (status = 200, description = "The message, not pinned, now or before", body = Written<Eventual<MessageView>>),
+))]
+async fn unpin(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<MessageId>,
+) -> Result<Written<Eventual<MessageView>>, Problem> {
+    let done = commands::message::unpin(&app.commands, &caller.order(), id).await?;
+    let wrote = caller.settle(done.position, false).await;
+    Ok(wrote.eventually(message::get(&app.views, caller.user, id).await?, id))
+}
+
+/// What is pinned in a conversation.
+#[utoipa::path(get, path = "/conversations/{id}/pins", params(("id" = ConversationId, Path), Page), responses(
+    (status = 200, description = "The newest pin first", body = Listed<PinView>),
+))]
+async fn pins(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<ConversationId>,
+    Query(page): Query<Page>,
+) -> Result<Listed<PinView>, Problem> {
+    let found = message::pins(&app.views, caller.user, id, page.limit().into(), page.offset().into()).await?;
+    found.map(|listed| Listed::of(listed, page)).ok_or_else(|| Problem::not_found("there is no such conversation"))
 }
 
 /// Every wording that a message has had, the newest last. Empty once it is deleted.

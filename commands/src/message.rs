@@ -1,4 +1,4 @@
-//! Messages: sending, editing, deleting, reacting.
+//! Messages: sending, editing, deleting, reacting, pinning.
 
 use crate::{
     Caller, CommandError, Commands, Done, claim,
@@ -114,6 +114,17 @@ pub async fn unreact(
     reaction: ReactionId,
 ) -> Result<Done<Changed>, CommandError> {
     change(commands, caller, id, |_| MessageCommand::Unreact { reaction }).await
+}
+
+/// Whoever takes part in the conversation may pin, and a message is pinned once.
+pub async fn pin(commands: &Commands, caller: &Caller, id: MessageId) -> Result<Done<Changed>, CommandError> {
+    let done = change(commands, caller, id, |_| MessageCommand::Pin).await?;
+    let created = done.position.is_some();
+    Ok(Done { created, ..done })
+}
+
+pub async fn unpin(commands: &Commands, caller: &Caller, id: MessageId) -> Result<Done<Changed>, CommandError> {
+    change(commands, caller, id, |_| MessageCommand::Unpin).await
 }
 
 /// Gives a command to a message that the caller can see; `command` is told whether they run its conversation.

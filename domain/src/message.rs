@@ -70,6 +70,10 @@ pub enum MessageEvent {
     ReactionAdded { reaction_id: ReactionId, emoji: String, user_id: UserId },
     #[serde(rename = "message.reaction_removed")]
     ReactionRemoved { reaction_id: ReactionId, emoji: String, user_id: UserId },
+    #[serde(rename = "message.pinned")]
+    Pinned { pinned_by: UserId, pinned_at: Timestamp },
+    #[serde(rename = "message.unpinned")]
+    Unpinned { unpinned_by: UserId },
 }
 impl DomainEvent for MessageEvent {}
 
@@ -88,9 +92,12 @@ impl MessageEvent {
     pub fn news(&self) -> News {
         match self {
             Self::Sent { conversation_id, .. } => News::Sent { conversation: *conversation_id },
-            Self::Edited { .. } | Self::Deleted { .. } | Self::ReactionAdded { .. } | Self::ReactionRemoved { .. } => {
-                News::Changed
-            }
+            Self::Edited { .. }
+            | Self::Deleted { .. }
+            | Self::ReactionAdded { .. }
+            | Self::ReactionRemoved { .. }
+            | Self::Pinned { .. }
+            | Self::Unpinned { .. } => News::Changed,
         }
     }
 
@@ -98,9 +105,12 @@ impl MessageEvent {
     pub fn rewording(&self) -> Option<&Personal> {
         match self {
             Self::Edited { content, .. } => Some(content),
-            Self::Sent { .. } | Self::Deleted { .. } | Self::ReactionAdded { .. } | Self::ReactionRemoved { .. } => {
-                None
-            }
+            Self::Sent { .. }
+            | Self::Deleted { .. }
+            | Self::ReactionAdded { .. }
+            | Self::ReactionRemoved { .. }
+            | Self::Pinned { .. }
+            | Self::Unpinned { .. } => None,
         }
     }
 }
@@ -126,6 +136,8 @@ pub enum MessageCommand {
     UnreactEmoji {
         emoji: String,
     },
+    Pin,
+    Unpin,
 }
 
 #[derive(Clone, Debug)]
@@ -215,6 +227,7 @@ struct Sent {
 pub struct Message {
     sent: Option<Sent>,
     reactions: Vec<Reaction>,
+    is_pinned: bool,
 }
 
 impl Message {
@@ -237,6 +250,9 @@ impl Message {
     }
     pub fn reactions(&self) -> &[Reaction] {
         &self.reactions
+    }
+    pub fn is_pinned(&self) -> bool {
+        self.is_pinned
     }
 
     fn living(&self) -> Result<&Sent, MessageError> {
@@ -336,6 +352,16 @@ impl Aggregate for Message {
             MessageCommand::UnreactEmoji { emoji } => {
                 self.unreact(|r| r.user == ctx.actor && r.emoji == emoji, ctx.actor)
             }
+            MessageCommand::Pin => {
+                self.living()?;
+                let event = MessageEvent::Pinned { pinned_by: ctx.actor, pinned_at: ctx.now };
+                Ok(if self.is_pinned { vec![] } else { vec![event] })
+            }
+            MessageCommand::Unpin => {
+                self.living()?;
+                let event = MessageEvent::Unpinned { unpinned_by: ctx.actor };
+                Ok(if self.is_pinned { vec![event] } else { vec![] })
+            }
         }
     }
 
@@ -357,11 +383,14 @@ impl Aggregate for Message {
                     sent.is_deleted = true;
                 }
                 self.reactions.clear();
+                self.is_pinned = false;
             }
             MessageEvent::ReactionAdded { reaction_id, emoji, user_id } => {
                 self.reactions.push(Reaction { id: *reaction_id, emoji: emoji.clone(), user: *user_id });
             }
             MessageEvent::ReactionRemoved { reaction_id, .. } => self.reactions.retain(|r| r.id != *reaction_id),
+            MessageEvent::Pinned { .. } => self.is_pinned = true,
+            MessageEvent::Unpinned { .. } => self.is_pinned = false,
         }
     }
 
@@ -440,6 +469,12 @@ mod tests {
     }
     fn unreacted(n: u128, emoji: &str, user_id: UserId) -> MessageEvent {
         MessageEvent::ReactionRemoved { reaction_id: reaction(n), emoji: emoji.to_owned(), user_id }
+    }
+    fn pinned(pinned_by: UserId) -> MessageEvent {
+        MessageEvent::Pinned { pinned_by, pinned_at: NOW }
+    }
+    fn unpinned(unpinned_by: UserId) -> MessageEvent {
+        MessageEvent::Unpinned { unpinned_by }
     }
     fn edit(content: &str) -> MessageCommand {
         MessageCommand::Edit { content: content.to_owned() }
@@ -578,8 +613,8 @@ mod tests {
     fn a_message_that_was_never_sent_is_not_found() {
         let unreact = MessageCommand::Unreact { reaction: reaction(1) };
         let unreact_emoji = MessageCommand::UnreactEmoji { emoji: "👍".to_owned() };
-        for command in [edit("x"), MessageCommand::Delete { moderator: true }, react(1, "👍"), unreact, unreact_emoji]
-        {
+        let others = [MessageCommand::Delete { moderator: true }, MessageCommand::Pin, MessageCommand::Unpin];
+        for command in others.into_iter().chain([edit("x"), react(1, "👍"), unreact, unreact_emoji]) {
             unsent().when(command, by(ALICE)).then_refused(MessageError::NotFound);
         }
     }
@@ -658,6 +693,45 @@ mod tests {
     fn a_reaction_can_be_given_again_after_its_removal() {
         let past = [reacted(1, "👍", BOB), unreacted(1, "👍", BOB)];
         message(past).when(react(2, "👍"), by(BOB)).then([reacted(2, "👍", BOB)]);
+    }
+
+    #[test]
+    fn another_than_its_sender_pins_a_message() {
+        message([]).when(MessageCommand::Pin, by(BOB)).then([pinned(BOB)]);
+    }
+
+    #[test]
+    fn pinning_what_is_pinned_changes_nothing() {
+        message([pinned(BOB)]).when(MessageCommand::Pin, by(CAROL)).then_nothing();
+    }
+
+    #[test]
+    fn another_than_who_pinned_it_unpins_a_message() {
+        message([pinned(BOB)]).when(MessageCommand::Unpin, by(CAROL)).then([unpinned(CAROL)]);
+    }
+
+    #[test]
+    fn unpinning_what_is_not_pinned_changes_nothing() {
+        message([]).when(MessageCommand::Unpin, by(BOB)).then_nothing();
+        message([pinned(BOB), unpinned(BOB)]).when(MessageCommand::Unpin, by(BOB)).then_nothing();
+    }
+
+    #[test]
+    fn a_message_can_be_pinned_again_after_it_was_unpinned() {
+        message([pinned(BOB), unpinned(BOB)]).when(MessageCommand::Pin, by(ALICE)).then([pinned(ALICE)]);
+    }
+
+    #[test]
+    fn a_deleted_message_is_neither_pinned_nor_unpinned() {
+        for command in [MessageCommand::Pin, MessageCommand::Unpin] {
+            message([pinned(BOB), deleted()]).when(command, by(BOB)).then_refused(MessageError::AlreadyDeleted);
+        }
+    }
+
+    #[test]
+    fn deleting_a_message_unpins_it() {
+        assert!(message([pinned(BOB)]).state.is_pinned());
+        assert!(!message([pinned(BOB), deleted()]).state.is_pinned());
     }
 
     #[test]

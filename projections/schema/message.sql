@@ -21,7 +21,11 @@ CREATE TABLE message_view (
     client_message_id text,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
-    deleted_at timestamptz
+    deleted_at timestamptz,
+    -- All NULL where it is not pinned.
+    pinned_by uuid,
+    pinned_at timestamptz,
+    pinned_position bigint
 ) WITH (fillfactor = 95);
 
 CREATE UNIQUE INDEX message_view_sequence ON message_view (conversation_id, sequence);
@@ -56,6 +60,7 @@ CREATE TABLE mention_view (
 );
 
 -- For readers alone.
+CREATE INDEX message_view_pinned ON message_view (conversation_id, pinned_position) WHERE pinned_position IS NOT NULL;
 CREATE INDEX message_view_position ON message_view (conversation_id, position);
 CREATE INDEX message_view_thread ON message_view (thread_root_id, sequence) WHERE thread_root_id IS NOT NULL;
 CREATE INDEX message_view_deleted ON message_view (conversation_id, sequence) INCLUDE (sender_id)

@@ -13,8 +13,8 @@ pub(crate) use apply::apply;
 pub use history::{VersionView, history};
 pub use page::{Cursor, Page, PageError, page};
 pub use reads::{ReadView, reads};
-pub use shape::get;
 pub(crate) use shape::{Place, load};
+pub use shape::{get, pins};
 pub use thread::thread;
 
 use crate::user::UserSummary;
@@ -59,6 +59,16 @@ pub struct MessageView {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub deleted_at: Option<Timestamp>,
+}
+
+/// A message that was pinned in its conversation.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Pin)]
+pub struct PinView {
+    pub message: MessageView,
+    pub pinned_by: UserId,
+    pub pinned_at: Timestamp,
 }
 
 /// The message that another answers, where one may read it.

@@ -32,8 +32,17 @@ pub(crate) struct MessageRow {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub deleted_at: Option<Timestamp>,
+    pub pin: Option<Pin>,
     /// Earlier wordings so far.
     pub versions: i32,
+}
+
+/// Who pinned a message, and when; by position the newest pin is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pin {
+    pub by: UserId,
+    pub at: Timestamp,
+    pub position: Position,
 }
 
 /// A row of `message_version_view`.
@@ -79,7 +88,9 @@ impl Touched {
                 MessageEvent::Edited { .. }
                 | MessageEvent::Deleted { .. }
                 | MessageEvent::ReactionAdded { .. }
-                | MessageEvent::ReactionRemoved { .. } => {
+                | MessageEvent::ReactionRemoved { .. }
+                | MessageEvent::Pinned { .. }
+                | MessageEvent::Unpinned { .. } => {
                     if !sent.contains(&id) {
                         touched.messages.insert(id);
                     }
@@ -132,6 +143,11 @@ impl Fold {
                     self.row(id, fact)?;
                     self.reactions.insert((id, emoji.clone(), *user_id), None);
                 }
+                MessageEvent::Pinned { pinned_by, pinned_at } => {
+                    let pin = Pin { by: *pinned_by, at: *pinned_at, position: fact.position };
+                    self.pin(id, Some(pin), fact)?;
+                }
+                MessageEvent::Unpinned { .. } => self.pin(id, None, fact)?,
             }
             let conversation = self.row(id, fact)?.conversation;
             self.news.entry(conversation).or_default().changed_position = fact.position;
@@ -167,6 +183,12 @@ impl Fold {
         Ok(())
     }
 
+    fn pin(&mut self, id: MessageId, pin: Option<Pin>, fact: &Fact) -> Result<(), ProjectionError> {
+        self.row(id, fact)?.pin = pin;
+        self.changed.insert(id);
+        Ok(())
+    }
+
     /// All that was said goes, here and in what hangs on the message; its place in the conversation stays.
     fn delete(&mut self, id: MessageId, at: Timestamp, fact: &Fact) -> Result<(), ProjectionError> {
         let row = self.row(id, fact)?;
@@ -178,6 +200,7 @@ impl Fold {
         row.versions = 0;
         row.updated_at = at;
         row.deleted_at = Some(at);
+        row.pin = None;
         let mentions = std::mem::take(&mut row.mentions);
         let (conversation, sequence, root) = (row.conversation, row.sequence, row.thread_root);
         if let Some(root) = root {
@@ -234,6 +257,7 @@ fn sent(event: &MessageEvent, fact: &Fact) -> Option<MessageRow> {
         created_at: *created_at,
         updated_at: *created_at,
         deleted_at: None,
+        pin: None,
         versions: 0,
     })
 }

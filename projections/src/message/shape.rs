@@ -1,7 +1,13 @@
 //! [`load`]: messages in their whole shape, for one person, whatever they were found by.
 
-use super::{MessageView, QuotedView, ReactionView};
-use crate::{ProjectionError, Views, conversation::visible, inbox::readers, user::UserSummary, word};
+use super::{MessageView, PinView, QuotedView, ReactionView};
+use crate::{
+    Listed, ProjectionError, Views,
+    conversation::{access, visible},
+    inbox::readers,
+    user::UserSummary,
+    word,
+};
 use domain::{ConversationId, MessageId, Position, ReactionId, Sequence, Timestamp, UserId};
 use event_store::Keyring;
 use sqlx::{PgConnection, Row, postgres::PgRow};
@@ -69,6 +75,34 @@ pub async fn get(views: &Views, user: UserId, id: MessageId) -> Result<Option<Me
     Ok(load(&mut tx, views.keyring(), user, &[place]).await?.remove(&id))
 }
 
+/// What is pinned in a conversation, the newest pin first. None where there is no such conversation, or the person may
+/// not read it.
+pub async fn pins(
+    views: &Views,
+    user: UserId,
+    conversation: ConversationId,
+    limit: i64,
+    offset: i64,
+) -> Result<Option<Listed<PinView>>, ProjectionError> {
+    let mut tx = views.snapshot().await?;
+    let Some(access) = access(&mut tx, user, conversation).await? else { return Ok(None) };
+    let query = "SELECT id, pinned_by, pinned_at FROM message_view \
+                 WHERE conversation_id = $1 AND pinned_position IS NOT NULL AND sequence > $2 \
+                 ORDER BY pinned_position DESC LIMIT $3 OFFSET $4";
+    let query = sqlx::query(query).bind(conversation.0).bind(access.floor).bind(limit.saturating_add(1)).bind(offset);
+    let rows = query.fetch_all(&mut *tx).await?;
+    let place = |row: &PgRow| Ok(Place { id: MessageId(row.try_get("id")?), floor: access.floor });
+    let places = rows.iter().map(place).collect::<Result<Vec<_>, sqlx::Error>>()?;
+    let mut loaded = load(&mut tx, views.keyring(), user, &places).await?;
+    let mut pins = Vec::with_capacity(rows.len());
+    for (row, place) in rows.iter().zip(&places) {
+        let Some(message) = loaded.remove(&place.id) else { continue };
+        let pinned_at = row.try_get::<Time, _>("pinned_at")?.into();
+        pins.push(PinView { message, pinned_by: UserId(row.try_get("pinned_by")?), pinned_at });
+    }
+    Ok(Some(Listed::of(pins, limit)))
+}
+
 /// Where a message stands for a person who may read it.
 pub(crate) async fn find(
     connection: &mut PgConnection,
@@ -105,7 +139,7 @@ fn read(row: &PgRow) -> Result<MessageView, ProjectionError> {
         broadcast: broadcast.map(|broadcast| word::read(TABLE, broadcast)).transpose()?,
         reactions: vec![],
         is_edited: row.try_get("is_edited")?,
-        is_pinned: false,
+        is_pinned: row.try_get::<Option<Uuid>, _>("pinned_by")?.is_some(),
         read_by: row.try_get("read_by")?,
         client_message_id: row.try_get("client_message_id")?,
         created_at: row.try_get::<Time, _>("created_at")?.into(),
@@ -163,4 +197,81 @@ async fn open(keyring: &Keyring, messages: &mut [MessageView]) -> Result<(), Pro
         *text = opened;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{get, pins};
+    use crate::{
+        conversation::tests::{group, join, say},
+        testing::{NOON, World},
+    };
+    use domain::{
+        ConversationId, MessageId, UserId,
+        message::{Message, MessageEvent},
+    };
+
+    fn pinned(pinned_by: UserId) -> MessageEvent {
+        MessageEvent::Pinned { pinned_by, pinned_at: NOON }
+    }
+
+    async fn listed(world: &World, user: UserId, id: ConversationId) -> Vec<MessageId> {
+        let listed = pins(&world.views, user, id, 50, 0).await.unwrap().unwrap();
+        listed.items.iter().map(|pin| pin.message.id).collect()
+    }
+
+    #[tokio::test]
+    async fn pins_are_listed_the_newest_first_whatever_was_sent_first() {
+        for batch_size in [1, 100] {
+            let world = World::new().await;
+            let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+            let id = group(&world, "Plans", &[alice, bob]).await;
+            let (first, second) = (say(&world, id, alice, "1").await, say(&world, id, alice, "2").await);
+            let other = say(&world, id, alice, "3").await;
+            world.record::<Message>(second, vec![pinned(alice)]).await;
+            world.record::<Message>(first, vec![pinned(bob)]).await;
+            world.project(batch_size).await;
+            assert_eq!(listed(&world, bob, id).await, [first, second]);
+            let page = pins(&world.views, bob, id, 1, 0).await.unwrap().unwrap();
+            assert!(page.has_more && page.items.len() == 1);
+            assert_eq!((page.items[0].pinned_by, page.items[0].pinned_at), (bob, NOON));
+            assert!(page.items[0].message.is_pinned);
+            assert!(!get(&world.views, bob, other).await.unwrap().unwrap().is_pinned);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_unpinned_or_deleted_is_among_the_pins_no_more() {
+        for batch_size in [1, 100] {
+            let world = World::new().await;
+            let alice = world.register("alice").await;
+            let id = group(&world, "Plans", &[alice]).await;
+            let (first, second) = (say(&world, id, alice, "1").await, say(&world, id, alice, "2").await);
+            let unpinned = MessageEvent::Unpinned { unpinned_by: alice };
+            let deleted = MessageEvent::Deleted { deleted_by: alice, deleted_at: NOON };
+            world.record::<Message>(first, vec![pinned(alice), unpinned]).await;
+            world.record::<Message>(second, vec![pinned(alice), deleted]).await;
+            world.project(batch_size).await;
+            assert!(listed(&world, alice, id).await.is_empty());
+            for message in [first, second] {
+                assert!(!get(&world.views, alice, message).await.unwrap().unwrap().is_pinned);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn pins_from_before_ones_time_are_hidden_and_so_are_those_of_strangers() {
+        let world = World::new().await;
+        let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+        let id = group(&world, "Plans", &[alice]).await;
+        let before = say(&world, id, alice, "before").await;
+        join(&world, id, bob, alice).await;
+        let after = say(&world, id, alice, "after").await;
+        world.record::<Message>(before, vec![pinned(alice)]).await;
+        world.record::<Message>(after, vec![pinned(alice)]).await;
+        world.project(10).await;
+        assert_eq!(listed(&world, alice, id).await, [after, before]);
+        assert_eq!(listed(&world, bob, id).await, [after]);
+        assert!(pins(&world.views, world.id(), id, 50, 0).await.unwrap().is_none());
+    }
 }

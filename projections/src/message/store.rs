@@ -1,6 +1,6 @@
 //! Reads the rows that a batch touches into a [`Fold`], and writes what it makes of them.
 
-use super::fold::{Fold, MessageRow, Touched};
+use super::fold::{Fold, MessageRow, Pin, Touched};
 use crate::{ProjectionError, word};
 use domain::{ConversationId, MessageId, Position, Timestamp, UserId};
 use sqlx::{PgConnection, Row, postgres::PgRow};
@@ -52,8 +52,15 @@ fn message(row: &PgRow) -> Result<MessageRow, ProjectionError> {
         created_at: row.try_get::<Time, _>("created_at")?.into(),
         updated_at: row.try_get::<Time, _>("updated_at")?.into(),
         deleted_at: row.try_get::<Option<Time>, _>("deleted_at")?.map(Into::into),
+        pin: pin(row)?,
         versions: row.try_get("versions")?,
     })
+}
+
+fn pin(row: &PgRow) -> Result<Option<Pin>, ProjectionError> {
+    let Some(by) = row.try_get::<Option<Uuid>, _>("pinned_by")? else { return Ok(None) };
+    let at = row.try_get::<Time, _>("pinned_at")?.into();
+    Ok(Some(Pin { by: UserId(by), at, position: Position(row.try_get("pinned_position")?) }))
 }
 
 /// One column of the messages sent.
@@ -74,14 +81,16 @@ pub(crate) async fn insert_sent(tx: &mut PgConnection, fold: &Fold) -> Result<()
     sqlx::query(
         "INSERT INTO message_view (id, conversation_id, sequence, position, sender_id, sender_rank, content, type, \
            reply_to_id, thread_root_id, thread_count, mentions, broadcast, is_edited, client_message_id, created_at, \
-           updated_at, deleted_at) \
+           updated_at, deleted_at, pinned_by, pinned_at, pinned_position) \
          SELECT id, conversation_id, sequence, position, sender_id, sender_rank, content, type, reply_to_id, thread_root_id, \
-           0, mentions::uuid[], broadcast, is_edited, client_message_id, created_at, updated_at, deleted_at \
+           0, mentions::uuid[], broadcast, is_edited, client_message_id, created_at, updated_at, deleted_at, \
+           pinned_by, pinned_at, pinned_position \
          FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::uuid[], $6::bigint[], $7::text[], $8::text[], \
            $9::uuid[], $10::uuid[], $11::text[], $12::text[], $13::bool[], $14::text[], $15::timestamptz[], \
-           $16::timestamptz[], $17::timestamptz[]) \
+           $16::timestamptz[], $17::timestamptz[], $18::uuid[], $19::timestamptz[], $20::bigint[]) \
            AS new (id, conversation_id, sequence, position, sender_id, sender_rank, content, type, reply_to_id, \
-             thread_root_id, mentions, broadcast, is_edited, client_message_id, created_at, updated_at, deleted_at)",
+             thread_root_id, mentions, broadcast, is_edited, client_message_id, created_at, updated_at, deleted_at, \
+             pinned_by, pinned_at, pinned_position)",
     )
     .bind(fold.sent.iter().map(|(id, _)| id.0).collect::<Vec<_>>())
     .bind(column(fold, |row| row.conversation.0))
@@ -100,6 +109,9 @@ pub(crate) async fn insert_sent(tx: &mut PgConnection, fold: &Fold) -> Result<()
     .bind(column(fold, |row| row.created_at.to_datetime()))
     .bind(column(fold, |row| row.updated_at.to_datetime()))
     .bind(column(fold, |row| row.deleted_at.map(Timestamp::to_datetime)))
+    .bind(column(fold, |row| row.pin.map(|pin| pin.by.0)))
+    .bind(column(fold, |row| row.pin.map(|pin| pin.at.to_datetime())))
+    .bind(column(fold, |row| row.pin.map(|pin| pin.position.0)))
     .execute(tx)
     .await?;
     Ok(())
@@ -137,9 +149,11 @@ pub(crate) async fn update_changed(tx: &mut PgConnection, fold: &Fold) -> Result
     }
     sqlx::query(
         "UPDATE message_view m SET content = new.content, mentions = new.mentions::uuid[], broadcast = new.broadcast, \
-           is_edited = new.is_edited, updated_at = new.updated_at, deleted_at = new.deleted_at \
-         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bool[], $6::timestamptz[], $7::timestamptz[]) \
-           AS new (id, content, mentions, broadcast, is_edited, updated_at, deleted_at) \
+           is_edited = new.is_edited, updated_at = new.updated_at, deleted_at = new.deleted_at, \
+           pinned_by = new.pinned_by, pinned_at = new.pinned_at, pinned_position = new.pinned_position \
+         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bool[], $6::timestamptz[], $7::timestamptz[], \
+           $8::uuid[], $9::timestamptz[], $10::bigint[]) AS new (id, content, mentions, broadcast, is_edited, \
+           updated_at, deleted_at, pinned_by, pinned_at, pinned_position) \
          WHERE m.id = new.id",
     )
     .bind(rows.iter().map(|(id, _)| id.0).collect::<Vec<_>>())
@@ -149,6 +163,9 @@ pub(crate) async fn update_changed(tx: &mut PgConnection, fold: &Fold) -> Result
     .bind(rows.iter().map(|(_, row)| row.is_edited).collect::<Vec<_>>())
     .bind(rows.iter().map(|(_, row)| row.updated_at.to_datetime()).collect::<Vec<_>>())
     .bind(rows.iter().map(|(_, row)| row.deleted_at.map(Timestamp::to_datetime)).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, row)| row.pin.map(|pin| pin.by.0)).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, row)| row.pin.map(|pin| pin.at.to_datetime())).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, row)| row.pin.map(|pin| pin.position.0)).collect::<Vec<_>>())
     .execute(tx)
     .await?;
     Ok(())
