@@ -3,7 +3,7 @@
 use crate::{
     App,
     caller::Caller,
-    envelope::{Deletion, Eventual, Listed, Written},
+    envelope::{Deletion, Eventual, Listed, Read, Written},
     extract::{Json, Path, Query},
     fields::{Fault, body},
     page::Page,
@@ -12,9 +12,12 @@ use crate::{
     slice::Slice,
 };
 use axum::extract::State;
-use commands::workspace::{InviteLinkId, NewInviteLink, NewWorkspace};
-use domain::{Timestamp, UserId, WorkspaceId, workspace::WorkspaceRole};
-use projections::workspace::{self, WorkspaceView};
+use commands::workspace::{NewInviteLink, NewWorkspace};
+use domain::{
+    Refusal, Timestamp, UserId, WorkspaceId,
+    workspace::{WorkspaceError, WorkspaceRole},
+};
+use projections::workspace::{self, InviteLinkView, MemberView, WorkspaceView};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
@@ -22,8 +25,10 @@ use utoipa_axum::routes;
 pub(crate) fn slice() -> Slice<App> {
     Slice::new("workspace", "People who share channels")
         .with(routes!(list, create))
-        .with(routes!(delete))
-        .with(routes!(create_invite_link))
+        .with(routes!(get, delete))
+        .with(routes!(members))
+        .with(routes!(invite_links, create_invite_link))
+        .with(routes!(revoke_invite_link))
         .with(routes!(join))
         .with(routes!(change_role))
 }
@@ -39,6 +44,37 @@ async fn list(
 ) -> Result<Listed<WorkspaceView>, Problem> {
     let found = workspace::list_of(&app.views, caller.user, page.limit().into(), page.offset().into()).await?;
     Ok(Listed::of(found, page))
+}
+
+/// A workspace that one is in.
+#[utoipa::path(get, path = "/workspaces/{id}", params(("id" = WorkspaceId, Path)), responses(
+    (status = 200, description = "The workspace", body = Read<WorkspaceView>),
+))]
+async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<WorkspaceId>,
+) -> Result<Read<WorkspaceView>, Problem> {
+    let found = workspace::get(&app.views, caller.user, id).await?;
+    found.map(Read::of).ok_or_else(no_workspace)
+}
+
+/// The members of a workspace that one is in.
+#[utoipa::path(get, path = "/workspaces/{id}/members", params(("id" = WorkspaceId, Path), Page), responses(
+    (status = 200, description = "A page of them, in the order in which they came in", body = Listed<MemberView>),
+))]
+async fn members(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<WorkspaceId>,
+    Query(page): Query<Page>,
+) -> Result<Listed<MemberView>, Problem> {
+    let found = workspace::members(&app.views, caller.user, id, page.limit().into(), page.offset().into()).await?;
+    found.map(|found| Listed::of(found, page)).ok_or_else(no_workspace)
+}
+
+fn no_workspace() -> Problem {
+    Refusal::from(WorkspaceError::NotFound).into()
 }
 
 body! {
@@ -92,16 +128,23 @@ body! {
     }
 }
 
-/// An invitation that was made.
+/// How one comes in by a link.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Invitation {
-    /// Whoever has it may come in.
+    /// Whoever has it may come in. Absent where the key that it was sealed under is gone.
     code: Option<String>,
     url: Option<String>,
     expires_at: Option<Timestamp>,
-    max_uses: Option<u32>,
-    role: WorkspaceRole,
+}
+
+/// A link by which people come in, as those see it who may invite.
+#[derive(Serialize, ToSchema)]
+pub struct OpenInvitation {
+    #[serde(flatten)]
+    invitation: Invitation,
+    #[serde(flatten)]
+    link: InviteLinkView,
 }
 
 fn hours(hours: &(impl Copy + Into<Option<f64>>)) -> Result<(), Fault> {
@@ -111,6 +154,28 @@ fn hours(hours: &(impl Copy + Into<Option<f64>>)) -> Result<(), Fault> {
         }
         Some(_) | None => Ok(()),
     }
+}
+
+/// The links by which people come in, with their codes. An admin may ask.
+#[utoipa::path(get, path = "/workspaces/{id}/invite-links", params(("id" = WorkspaceId, Path), Page), responses(
+    (status = 200, description = "A page of them, the newest first", body = Listed<OpenInvitation>),
+))]
+async fn invite_links(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<WorkspaceId>,
+    Query(page): Query<Page>,
+) -> Result<Listed<OpenInvitation>, Problem> {
+    let role = workspace::role_of(&app.views, id, caller.user).await?.ok_or_else(no_workspace)?;
+    if !role.may_invite() {
+        return Err(Refusal::from(WorkspaceError::NotAllowed).into());
+    }
+    let found = workspace::invite_links(&app.views, id, page.limit().into(), page.offset().into()).await?;
+    let mut links = Vec::with_capacity(found.items.len());
+    for link in found.items {
+        links.push(OpenInvitation { invitation: invitation(&app, &link.code_hash, link.expires_at).await?, link });
+    }
+    Ok(Listed::of(projections::Listed { items: links, has_more: found.has_more, total: found.total }, page))
 }
 
 /// Makes a link by which people come in. An admin may.
@@ -127,7 +192,7 @@ async fn create_invite_link(
     let new = NewInviteLink { role, lifetime_ms: body.expires_in_hours.map(to_millis), max_uses: body.max_uses };
     let done = commands::workspace::create_invite_link(&app.commands, &caller.order(), id, new).await?;
     let wrote = caller.settle(done.position, done.created).await;
-    invitation(&app, done.value, role, body.max_uses).await.map(|link| wrote.answer(link))
+    invitation(&app, &done.value.code_hash, done.value.expires_at).await.map(|made| wrote.answer(made))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the rule of the field bounds it to a year")]
@@ -135,15 +200,23 @@ fn to_millis(hours: f64) -> i64 {
     (hours * 3_600_000.0).ceil() as i64
 }
 
-async fn invitation(
-    app: &App,
-    link: InviteLinkId,
-    role: WorkspaceRole,
-    max_uses: Option<u32>,
-) -> Result<Invitation, Problem> {
-    let code = commands::workspace::invite_code(&app.commands, &link).await?;
+async fn invitation(app: &App, code_hash: &str, expires_at: Option<Timestamp>) -> Result<Invitation, Problem> {
+    let code = commands::workspace::invite_code(&app.commands, code_hash).await?;
     let url = code.as_ref().map(|code| format!("{}/join?code={code}", app.web_url.trim_end_matches('/')));
-    Ok(Invitation { code, url, expires_at: link.expires_at, max_uses, role })
+    Ok(Invitation { code, url, expires_at })
+}
+
+/// Closes a link: its code opens nothing any more. An admin may.
+#[utoipa::path(delete, path = "/workspaces/{id}/invite-links/{code}", params(
+    ("id" = WorkspaceId, Path), ("code" = String, Path),
+), responses((status = 200, description = "Closed", body = Written<Deletion>)))]
+async fn revoke_invite_link(
+    State(app): State<App>,
+    caller: Caller,
+    Path((id, code)): Path<(WorkspaceId, String)>,
+) -> Result<Written<Deletion>, Problem> {
+    let done = commands::workspace::revoke_invite_link(&app.commands, &caller.order(), id, &code).await?;
+    Ok(caller.settle(done.position, false).await.deleted(code))
 }
 
 body! {

@@ -101,3 +101,28 @@ async fn a_path_takes_the_methods_that_are_described_and_no_other() {
         assert_eq!(allowed, described, "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_closed_invitation_opens_nothing_and_is_listed_no_more() {
+    let (_app, [alice, bob, carol]) = TestApp::start().await;
+    let crew = alice.post("/workspaces", &json!({"name": "Crew"})).await.created();
+    let at = format!("/workspaces/{}", crew["id"].as_str().expect("an id"));
+    let links = format!("{at}/invite-links");
+    let made = alice.post(&links, &json!({"maxUses": 5})).await.created();
+    let code = made["code"].as_str().expect("a code");
+    bob.post("/workspaces/join", &json!({"code": code})).await.ok();
+
+    let listed = alice.get(&links).await.ok();
+    assert_eq!((listed[0]["code"].as_str(), listed[0]["uses"].as_i64()), (Some(code), Some(1)));
+    bob.get(&links).await.assert_problem(403, "not_allowed");
+    carol.get(&links).await.assert_problem(404, "not_found");
+    bob.delete(&format!("{links}/{code}")).await.assert_problem(403, "not_allowed");
+
+    alice.delete(&format!("{links}/{code}")).await.ok();
+    assert_eq!(alice.get(&links).await.ok(), json!([]));
+    carol.post("/workspaces/join", &json!({"code": code})).await.assert_problem(404, "not_found");
+    alice.delete(&format!("{links}/{code}")).await.assert_problem(404, "not_found");
+    let members = bob.get(&format!("{at}/members")).await.ok();
+    assert_eq!(members.as_array().map(Vec::len), Some(2));
+    carol.get(&at).await.assert_problem(404, "not_found");
+}

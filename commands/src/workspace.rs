@@ -122,9 +122,30 @@ pub async fn create_invite_link(
 }
 
 /// The code of a link, for those who may invite: the caller has read the link from a view that is theirs to see.
-pub async fn invite_code(commands: &Commands, link: &InviteLinkId) -> Result<Option<String>, CommandError> {
-    let Some(code) = commands.code_of(&link.code_hash).await? else { return Ok(None) };
+pub async fn invite_code(commands: &Commands, code_hash: &str) -> Result<Option<String>, CommandError> {
+    let Some(code) = commands.code_of(code_hash).await? else { return Ok(None) };
     Ok(commands.store.keyring().open(&code.sealed).await?)
+}
+
+/// Closes a link for good: its code opens nothing from then on.
+pub async fn revoke_invite_link(
+    commands: &Commands,
+    caller: &Caller,
+    id: WorkspaceId,
+    code: &str,
+) -> Result<Done<WorkspaceId>, CommandError> {
+    let code_hash = commands.hash_invite_code(code);
+    let code_hash = &code_hash;
+    commands
+        .run(caller, |round| {
+            Box::pin(async move {
+                let command = WorkspaceCommand::RevokeInviteLink { code_hash: code_hash.clone() };
+                let mut decided = decide(round, id, command, false).await?;
+                decided.append.claim(Claim::release(claim::INVITE_CODE, code_hash.clone()));
+                Ok(decided)
+            })
+        })
+        .await
 }
 
 /// Comes in by a code. Who is in already stays as they are.

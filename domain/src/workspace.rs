@@ -22,6 +22,12 @@ pub enum WorkspaceRole {
     Owner,
 }
 
+impl WorkspaceRole {
+    pub fn may_invite(self) -> bool {
+        self >= Self::Admin
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "payload", rename_all_fields = "camelCase")]
 pub enum WorkspaceEvent {

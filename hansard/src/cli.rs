@@ -1,7 +1,7 @@
 //! The command line: [`main`] reads it and runs one command. A command is a file beside this one and a variant below.
 
 use crate::{
-    admin, audit, config, documents, events, import, migrate,
+    admin, audit, config, documents, events, import, inbox, migrate,
     process::{self, Process},
     projections, role, seed,
     stack::{Attached, Wanted, generate_secrets, supply_secrets},
@@ -47,6 +47,7 @@ enum Command {
     Events(events::Events),
     Projections(projections::Projections),
     Audit(audit::Audit),
+    Inbox(inbox::Inbox),
     Admin(admin::Admin),
     Config(config::Config),
     Openapi(documents::Openapi),
@@ -65,6 +66,7 @@ impl Command {
             Self::Events(command) => Box::pin(command.run(context)).await,
             Self::Projections(command) => Box::pin(command.run(context)).await,
             Self::Audit(command) => Box::pin(command.run(context)).await,
+            Self::Inbox(command) => Box::pin(command.run(context)).await,
             Self::Admin(command) => Box::pin(command.run(context)).await,
             Self::Config(command) => command.run(context),
             Self::Openapi(command) => command.run(),

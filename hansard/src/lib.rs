@@ -8,6 +8,7 @@ pub mod config;
 pub mod documents;
 pub mod events;
 pub mod import;
+pub mod inbox;
 pub mod listen;
 pub mod migrate;
 pub mod output;

@@ -11,7 +11,7 @@ pub(crate) use apply::apply;
 pub(crate) use fold::{FormerRow, ParticipantRow, Preferences, Seat, inapplicable};
 pub use list::{Filter, get, list};
 pub(crate) use list::{changed_since, list_all};
-pub use participants::{FIRST_PARTICIPANTS, participant_summary, participants};
+pub use participants::{FIRST_PARTICIPANTS, participants};
 pub(crate) use store::{participant_row, seat};
 pub(crate) use visible::{Access, access, visible};
 
@@ -69,14 +69,6 @@ pub struct ParticipantView {
     pub joined_at: Timestamp,
     pub last_read_at: Option<Timestamp>,
     pub added_by: UserId,
-}
-
-/// The first participants of a conversation and the number of all.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ParticipantSummary {
-    pub participants: Vec<ParticipantView>,
-    pub participant_count: i64,
 }
 
 #[cfg(test)]

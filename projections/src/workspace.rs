@@ -50,6 +50,7 @@ pub struct InviteLinkView {
     #[serde(skip)]
     pub code_hash: String,
     pub role: WorkspaceRole,
+    #[serde(skip)]
     pub expires_at: Option<Timestamp>,
     pub max_uses: Option<i64>,
     pub uses: i64,

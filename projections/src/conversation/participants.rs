@@ -1,6 +1,6 @@
 //! [`participants`]: who is in a conversation, in the order in which they joined.
 
-use super::{ParticipantSummary, ParticipantView, access};
+use super::{ParticipantView, access};
 use crate::{
     Listed, ProjectionError, Views,
     user::{UserSummary, summary},
@@ -43,19 +43,6 @@ pub async fn participants(
     let mut listed = Listed::of(rows.iter().map(read).collect::<Result<Vec<_>, _>>()?, limit);
     name(&mut tx, &mut listed.items).await?;
     Ok(Some(Listed { total: Some(total), ..listed }))
-}
-
-/// The first of them and how many there are. None where the conversation is not the person's to see.
-pub async fn participant_summary(
-    views: &Views,
-    user: UserId,
-    conversation: ConversationId,
-) -> Result<Option<ParticipantSummary>, ProjectionError> {
-    let first = participants(views, user, conversation, FIRST_PARTICIPANTS, 0).await?;
-    Ok(first.map(|first| ParticipantSummary {
-        participant_count: first.total.unwrap_or_default(),
-        participants: first.items,
-    }))
 }
 
 async fn total(connection: &mut PgConnection, conversation: ConversationId) -> Result<i64, ProjectionError> {

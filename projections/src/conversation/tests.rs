@@ -1,6 +1,6 @@
 //! What people see of conversations, asked as the routes ask it.
 
-use super::{Filter, get, list, participant_summary, participants};
+use super::{Filter, get, list, participants};
 use crate::{
     message::{self, Cursor, PageError},
     testing::{NOON, World},
@@ -194,9 +194,9 @@ async fn a_conversation_shows_its_first_twenty_participants() {
     let everyone: Vec<UserId> = [alice].into_iter().chain(others).collect();
     let id = group(&world, "Many", &everyone).await;
     world.project(50).await;
-    let summary = participant_summary(&world.views, alice, id).await.unwrap().unwrap();
-    assert_eq!(summary.participant_count, 24);
-    let shown: Vec<UserId> = summary.participants.iter().map(|p| p.user_id).collect();
+    let group = get(&world.views, alice, id).await.unwrap().unwrap();
+    assert_eq!(group.participant_count, 24);
+    let shown: Vec<UserId> = group.participants.iter().map(|p| p.user_id).collect();
     assert_eq!(shown, everyone[..20]);
     let rest = participants(&world.views, alice, id, 20, 20).await.unwrap().unwrap();
     assert_eq!(rest.items.iter().map(|p| p.user_id).collect::<Vec<_>>(), everyone[20..]);
