@@ -28,7 +28,6 @@ CREATE TABLE message_view (
     pinned_position bigint
 ) WITH (fillfactor = 95);
 
-CREATE UNIQUE INDEX message_view_sequence ON message_view (conversation_id, sequence);
 CREATE INDEX message_view_sender ON message_view (conversation_id, sender_id, sequence) INCLUDE (sender_rank);
 
 -- Wordings that were replaced; they go with the message when it is deleted.
@@ -60,6 +59,7 @@ CREATE TABLE mention_view (
 );
 
 -- For readers alone.
+CREATE UNIQUE INDEX message_view_sequence ON message_view (conversation_id, sequence);
 CREATE INDEX message_view_pinned ON message_view (conversation_id, pinned_position) WHERE pinned_position IS NOT NULL;
 CREATE INDEX message_view_position ON message_view (conversation_id, position);
 CREATE INDEX message_view_thread ON message_view (thread_root_id, sequence) WHERE thread_root_id IS NOT NULL;

@@ -8,6 +8,7 @@
 
 mod batch;
 pub mod conversation;
+mod copy;
 mod diff;
 mod error;
 pub mod inbox;

@@ -9,6 +9,10 @@ use crate::{
 use domain::Position;
 use event_store::EventStore;
 use sqlx::{Connection, Executor, PgConnection};
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+};
 use tokio::sync::mpsc;
 
 /// Events of one transaction. Larger ones are hardly faster, and take more memory.
@@ -32,7 +36,7 @@ pub async fn rebuild(views: &Views, name: &str, mut on_step: impl FnMut(Step)) -
     let mut connection = begin(views, schema::NEXT).await?;
     let target = views.position().await?;
     let mut position = catch_up(views, &mut connection, Position(0), target, &mut on_step).await?;
-    prepare_for_readers(&mut connection).await?;
+    prepare_for_readers(views, &mut connection).await?;
     loop {
         let target = views.position().await?;
         position = catch_up(views, &mut connection, position, target, &mut on_step).await?;
@@ -54,7 +58,7 @@ pub async fn rebuild(views: &Views, name: &str, mut on_step: impl FnMut(Step)) -
 
 /// A connection on which table names mean empty tables in a schema beside the live one.
 pub(crate) async fn begin(views: &Views, scratch: &str) -> Result<PgConnection, ProjectionError> {
-    let mut connection = schema::connect_writer(views.options(), scratch).await?;
+    let mut connection = schema::connect_builder(views.options(), scratch).await?;
     schema::ensure(&mut connection).await?;
     schema::begin_maintenance(&mut connection, scratch).await?;
     Ok(connection)
@@ -144,15 +148,26 @@ async fn swap(
     Ok(Some(position))
 }
 
-/// Their indexes, and statistics of all tables, so that the first queries are planned well.
-async fn prepare_for_readers(connection: &mut PgConnection) -> Result<(), ProjectionError> {
-    let mut tx = connection.begin().await?;
-    schema::create_for_readers(&mut tx, schema::NEXT).await?;
-    tx.commit().await?;
-    for table in schema::tables(connection, schema::NEXT).await? {
-        connection.execute(format!("ANALYZE {}.{table}", schema::NEXT).as_str()).await?;
-    }
+/// Their indexes, and statistics of all tables, so that the first queries are planned well. Two connections share the
+/// work: what is killed half way is cleared away with the tables.
+async fn prepare_for_readers(views: &Views, connection: &mut PgConnection) -> Result<(), ProjectionError> {
+    let tables = schema::tables(connection, schema::NEXT).await?;
+    let statistics = tables.iter().map(|table| format!("ANALYZE {}.{table}", schema::NEXT));
+    // The slices with the most rows come last and take longest.
+    let work = schema::for_readers().rev().map(str::to_owned).chain(statistics);
+    let work = Mutex::new(work.collect::<VecDeque<_>>());
+    let mut helper = schema::connect_builder(views.options(), schema::NEXT).await?;
+    tokio::try_join!(work_off(connection, &work), work_off(&mut helper, &work))?;
+    helper.close().await?;
     Ok(())
+}
+
+async fn work_off(connection: &mut PgConnection, work: &Mutex<VecDeque<String>>) -> Result<(), ProjectionError> {
+    loop {
+        let next = work.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let Some(statements) = next else { return Ok(()) };
+        connection.execute(statements.as_str()).await?;
+    }
 }
 
 #[cfg(test)]

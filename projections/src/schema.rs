@@ -51,6 +51,14 @@ pub(crate) async fn connect_writer(options: &PgConnectOptions, schema: &str) -> 
     Ok(PgConnection::connect_with(&options).await?)
 }
 
+/// A connection that writes views which are made anew.
+pub(crate) async fn connect_builder(options: &PgConnectOptions, schema: &str) -> Result<PgConnection, ProjectionError> {
+    let mut connection = connect_writer(options, schema).await?;
+    // Indexes are made over all rows at once; the default sorts them on disk.
+    connection.execute("SET maintenance_work_mem = '128MB'").await?;
+    Ok(connection)
+}
+
 /// Makes the live schema with empty tables, where there is none yet.
 pub async fn ensure(connection: &mut PgConnection) -> Result<(), ProjectionError> {
     if exists(connection, LIVE).await? {
@@ -60,7 +68,9 @@ pub async fn ensure(connection: &mut PgConnection) -> Result<(), ProjectionError
     sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))").bind(MAKING).execute(&mut *tx).await?;
     if !exists(&mut tx, LIVE).await? {
         create(&mut tx, LIVE).await?;
-        create_for_readers(&mut tx, LIVE).await?;
+        for indexes in for_readers() {
+            tx.execute(indexes).await?;
+        }
     }
     tx.commit().await?;
     Ok(())
@@ -80,13 +90,9 @@ async fn create(tx: &mut PgConnection, schema: &str) -> Result<(), ProjectionErr
     Ok(())
 }
 
-/// Adds to a schema what its readers need, in the caller's transaction.
-pub(crate) async fn create_for_readers(tx: &mut PgConnection, schema: &str) -> Result<(), ProjectionError> {
-    tx.execute(format!("SET LOCAL search_path = {schema}; SET LOCAL maintenance_work_mem = '128MB'").as_str()).await?;
-    for (_, indexes) in batch::DDL.iter().filter_map(|ddl| ddl.split_once(FOR_READERS)) {
-        tx.execute(indexes).await?;
-    }
-    Ok(())
+/// What readers need beside the tables, slice by slice.
+pub(crate) fn for_readers() -> impl DoubleEndedIterator<Item = &'static str> {
+    batch::DDL.iter().filter_map(|ddl| ddl.split_once(FOR_READERS)).map(|(_, indexes)| indexes)
 }
 
 /// Drops a schema where there is one, once nobody reads it.
@@ -129,8 +135,6 @@ pub(crate) async fn begin_maintenance(connection: &mut PgConnection, scratch: &s
         if try_lock(connection, MAINTENANCE).await? {
             drop(connection, OLD).await?;
             drop(connection, scratch).await?;
-            // Indexes are made over all rows at once; the default sorts them on disk.
-            connection.execute("SET maintenance_work_mem = '256MB'").await?;
             let mut tx = connection.begin().await?;
             create(&mut tx, scratch).await?;
             return Ok(tx.commit().await?);

@@ -1,7 +1,7 @@
 //! Reads the rows that a batch touches into a [`Fold`], and writes what it makes of them.
 
 use super::fold::{Fold, MessageRow, Pin, Touched};
-use crate::{ProjectionError, word};
+use crate::{ProjectionError, copy::NewRows, word};
 use domain::{ConversationId, MessageId, Position, Timestamp, UserId};
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
@@ -63,11 +63,6 @@ fn pin(row: &PgRow) -> Result<Option<Pin>, ProjectionError> {
     Ok(Some(Pin { by: UserId(by), at, position: Position(row.try_get("pinned_position")?) }))
 }
 
-/// One column of the messages sent.
-fn column<T>(fold: &Fold, of: impl Fn(&MessageRow) -> T) -> Vec<T> {
-    fold.sent.iter().map(|(_, row)| of(row)).collect()
-}
-
 /// An array within an array of rows has to have the same length in each: it goes as its text instead.
 fn array_text(ids: &[UserId]) -> String {
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
@@ -78,43 +73,55 @@ pub(crate) async fn insert_sent(tx: &mut PgConnection, fold: &Fold) -> Result<()
     if fold.sent.is_empty() {
         return Ok(());
     }
-    sqlx::query(
-        "INSERT INTO message_view (id, conversation_id, sequence, position, sender_id, sender_rank, content, type, \
-           reply_to_id, thread_root_id, thread_count, mentions, broadcast, is_edited, client_message_id, created_at, \
-           updated_at, deleted_at, pinned_by, pinned_at, pinned_position) \
-         SELECT id, conversation_id, sequence, position, sender_id, sender_rank, content, type, reply_to_id, thread_root_id, \
-           0, mentions::uuid[], broadcast, is_edited, client_message_id, created_at, updated_at, deleted_at, \
-           pinned_by, pinned_at, pinned_position \
-         FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::uuid[], $6::bigint[], $7::text[], $8::text[], \
-           $9::uuid[], $10::uuid[], $11::text[], $12::text[], $13::bool[], $14::text[], $15::timestamptz[], \
-           $16::timestamptz[], $17::timestamptz[], $18::uuid[], $19::timestamptz[], $20::bigint[]) \
-           AS new (id, conversation_id, sequence, position, sender_id, sender_rank, content, type, reply_to_id, \
-             thread_root_id, mentions, broadcast, is_edited, client_message_id, created_at, updated_at, deleted_at, \
-             pinned_by, pinned_at, pinned_position)",
-    )
-    .bind(fold.sent.iter().map(|(id, _)| id.0).collect::<Vec<_>>())
-    .bind(column(fold, |row| row.conversation.0))
-    .bind(column(fold, |row| row.sequence))
-    .bind(column(fold, |row| row.position.0))
-    .bind(column(fold, |row| row.sender.0))
-    .bind(column(fold, |row| row.sender_rank))
-    .bind(fold.sent.iter().map(|(_, row)| row.content.as_deref()).collect::<Vec<_>>())
-    .bind(column(fold, |row| word::write(&row.r#type)))
-    .bind(column(fold, |row| row.reply_to.map(|id| id.0)))
-    .bind(column(fold, |row| row.thread_root.map(|id| id.0)))
-    .bind(column(fold, |row| array_text(&row.mentions)))
-    .bind(column(fold, |row| row.broadcast.as_ref().map(word::write)))
-    .bind(column(fold, |row| row.is_edited))
-    .bind(fold.sent.iter().map(|(_, row)| row.client_message_id.as_deref()).collect::<Vec<_>>())
-    .bind(column(fold, |row| row.created_at.to_datetime()))
-    .bind(column(fold, |row| row.updated_at.to_datetime()))
-    .bind(column(fold, |row| row.deleted_at.map(Timestamp::to_datetime)))
-    .bind(column(fold, |row| row.pin.map(|pin| pin.by.0)))
-    .bind(column(fold, |row| row.pin.map(|pin| pin.at.to_datetime())))
-    .bind(column(fold, |row| row.pin.map(|pin| pin.position.0)))
-    .execute(tx)
-    .await?;
-    Ok(())
+    let mut rows = NewRows::of([
+        "id",
+        "conversation_id",
+        "sequence",
+        "position",
+        "sender_id",
+        "sender_rank",
+        "content",
+        "type",
+        "reply_to_id",
+        "thread_root_id",
+        "thread_count",
+        "mentions",
+        "broadcast",
+        "is_edited",
+        "client_message_id",
+        "created_at",
+        "updated_at",
+        "deleted_at",
+        "pinned_by",
+        "pinned_at",
+        "pinned_position",
+    ]);
+    for (id, row) in &fold.sent {
+        rows.row()
+            .field(id.0)
+            .field(row.conversation.0)
+            .field(row.sequence)
+            .field(row.position.0)
+            .field(row.sender.0)
+            .field(row.sender_rank)
+            .field(row.content.as_deref())
+            .field(word::write(&row.r#type))
+            .field(row.reply_to.map(|id| id.0))
+            .field(row.thread_root.map(|id| id.0))
+            // Counted when all of the batch are there.
+            .field(0_i64)
+            .field(row.mentions.iter().map(|user| user.0).collect::<Vec<_>>())
+            .field(row.broadcast.as_ref().map(word::write))
+            .field(row.is_edited)
+            .field(row.client_message_id.as_deref())
+            .field(row.created_at.to_datetime())
+            .field(row.updated_at.to_datetime())
+            .field(row.deleted_at.map(Timestamp::to_datetime))
+            .field(row.pin.map(|pin| pin.by.0))
+            .field(row.pin.map(|pin| pin.at.to_datetime()))
+            .field(row.pin.map(|pin| pin.position.0));
+    }
+    rows.copy_into(tx, "message_view").await
 }
 
 pub(crate) async fn insert_mentions(tx: &mut PgConnection, fold: &Fold) -> Result<(), ProjectionError> {
