@@ -6,6 +6,7 @@ use crate::{
     envelope::{Listed, Read},
     extract::{Path, Query},
     fields::{Fault, query},
+    freshness,
     problem::Problem,
     slice::Slice,
 };
@@ -116,6 +117,9 @@ async fn conversation(
     Path(id): Path<ConversationId>,
     Query(ask): Query<AsOf>,
 ) -> Result<Read<ConversationRecord>, Problem> {
+    if ask.position.is_some() && ask.at.is_some() {
+        return Err(Problem::invalid_field("at", "exclusive", "give a position or a time, not both"));
+    }
     let own =
         commands::audit::access(&app.commands, &caller.order(), Resource::Conversation, Some(id), ask.position).await?;
     let newest = Position(own.0 - 1);
@@ -124,6 +128,8 @@ async fn conversation(
         (None, Some(at)) => app.commands.store().position_at(at).await?.min(newest),
         (None, None) => newest,
     };
+    // The views tell which messages there are: while they lag, the answer would be short of some, and look whole.
+    freshness::require(&*app.front.backend, position).await?;
     let limit = ask.limit.unwrap_or(100);
     let found = record::conversation(&app.views, id, position, limit.into(), ask.before).await?;
     found.map(Read::of).ok_or_else(|| Problem::not_found("there was no such conversation then"))

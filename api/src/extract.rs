@@ -3,6 +3,7 @@
 use crate::{
     fields::{Fields, Input},
     idempotency::SeenBody,
+    layer::admit::Place,
     problem::Problem,
 };
 use axum::{
@@ -16,6 +17,8 @@ use std::time::Duration;
 
 /// A JSON body has at most so many bytes.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// A body must have come in within this time.
+const BODY_MAX: Duration = Duration::from_secs(20);
 /// So much of a body that is too large is still read, so that who sends it gets to read the answer.
 const DRAINED_BYTES_MAX: usize = 8 * BODY_BYTES_MAX;
 const DRAIN_MAX: Duration = Duration::from_secs(2);
@@ -30,7 +33,15 @@ impl<S: Send + Sync, T: Input> FromRequest<S> for Json<T> {
         let seen = request.extensions().get::<SeenBody>().cloned();
         let (parts, body) = request.into_parts();
         let declared = is_json(&parts.headers);
-        let bytes = read(&parts.headers, body).await?;
+        let place = parts.extensions.get::<Place>();
+        if let Some(place) = place {
+            place.leave();
+        }
+        let bytes = tokio::time::timeout(BODY_MAX, read(&parts.headers, body)).await;
+        let bytes = bytes.map_err(|_| Problem::of_status(StatusCode::REQUEST_TIMEOUT))??;
+        if let Some(place) = place {
+            place.enter()?;
+        }
         if !declared && !bytes.is_empty() {
             return Err(Problem::of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }

@@ -26,6 +26,11 @@ pub(crate) async fn await_position(backend: &dyn Backend, method: &Method, heade
     let Some(position) = text.parse().ok().filter(|_| is_number).map(Position) else {
         return Err(Problem::invalid_field("Hansard-Min-Position", "malformed", "a position is a whole number from 0"));
     };
+    require(backend, position).await
+}
+
+/// Waits for a position without which there is no answer.
+pub(crate) async fn require(backend: &dyn Backend, position: Position) -> Result<(), Problem> {
     if backend.applied() >= position || reaches(backend, position).await {
         return Ok(());
     }

@@ -24,7 +24,7 @@ pub struct Shared {
     pub(crate) cors_origins: Origins,
     pub(crate) proxies: Proxies,
     pub(crate) request_max: Duration,
-    pub(crate) admission: Semaphore,
+    pub(crate) admission: Arc<Semaphore>,
     pub connections: Connections,
     started: Instant,
 }
@@ -71,7 +71,7 @@ impl Front {
             cors_origins: config.cors_origins,
             proxies: config.proxies,
             request_max: config.request_max,
-            admission: Semaphore::new(config.requests_at_once_max),
+            admission: Arc::new(Semaphore::new(config.requests_at_once_max)),
             connections: Connections::default(),
             started: Instant::now(),
         }))

@@ -44,6 +44,12 @@ body! {
         #[schema(max_items = 0)]
         #[expect(dead_code, reason = "its rule is all that is done with it")]
         attachments: Option<Vec<uuid::Uuid>> => no_attachments,
+        /// A time to send it at. Messages are sent at once yet, so none can be given.
+        #[expect(dead_code, reason = "its rule is all that is done with it")]
+        scheduled_for: Option<serde_json::Value> => not_yet,
+        /// A poll. There are none yet, so none can be given.
+        #[expect(dead_code, reason = "its rule is all that is done with it")]
+        poll: Option<serde_json::Value> => not_yet,
         /// The sender's own name for it, 1 to 128 characters: sent again with the same one, it is the same message.
         client_message_id: Option<String>,
     }
@@ -53,6 +59,17 @@ body! {
 fn no_attachments(attachments: &Option<Vec<uuid::Uuid>>) -> Result<(), Fault> {
     match attachments {
         Some(files) if !files.is_empty() => Err(Fault { code: "not_found", message: "there is no such file" }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Better refused than sent without what was asked for.
+#[expect(clippy::ref_option, reason = "a rule is given the field as it is")]
+fn not_yet(field: &Option<serde_json::Value>) -> Result<(), Fault> {
+    match field {
+        Some(value) if !value.is_null() => {
+            Err(Fault { code: "not_supported", message: "this server can't do that yet: leave the field out" })
+        }
         Some(_) | None => Ok(()),
     }
 }
@@ -97,6 +114,13 @@ query! {
 
 impl Stretch {
     fn cursor(&self) -> Result<Cursor, Problem> {
+        if self.offset.is_some() && (self.before.or(self.after).or(self.around)).is_some() {
+            return Err(Problem::invalid_field(
+                "offset",
+                "exclusive",
+                "an offset goes without before, after and around",
+            ));
+        }
         match (self.before, self.after, self.around) {
             (None, None, None) => Ok(Cursor::Offset(i64::from(self.offset.unwrap_or(0)))),
             (Some(before), None, None) => Ok(Cursor::Before(before)),
@@ -254,7 +278,7 @@ async fn pins(
     found.map(|listed| Listed::of(listed, page)).ok_or_else(|| Problem::not_found("there is no such conversation"))
 }
 
-/// Every wording that a message has had, the newest last. Empty once it is deleted.
+/// Earlier wordings of a message, the newest last; what it says now is not among them. Empty once it is deleted.
 #[utoipa::path(get, path = "/messages/{id}/history", params(("id" = MessageId, Path)), responses(
     (status = 200, description = "The wordings", body = Read<Vec<VersionView>>),
 ))]

@@ -97,6 +97,7 @@ impl Problem {
             StatusCode::UNAUTHORIZED => return Self::unauthenticated("unauthenticated", "a token is needed"),
             StatusCode::NOT_FOUND => ("not_found", "there is nothing at this address"),
             StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "this address takes other methods"),
+            StatusCode::REQUEST_TIMEOUT => ("body_too_slow", "the body did not come in within 20 s"),
             StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "the body is too large"),
             StatusCode::UNSUPPORTED_MEDIA_TYPE => ("unsupported_media_type", "the body must be application/json"),
             StatusCode::UNPROCESSABLE_ENTITY => (VALIDATION_FAILED, "a field is wrong"),

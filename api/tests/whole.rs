@@ -126,3 +126,29 @@ async fn a_closed_invitation_opens_nothing_and_is_listed_no_more() {
     assert_eq!(members.as_array().map(Vec::len), Some(2));
     carol.get(&at).await.assert_problem(404, "not_found");
 }
+
+#[tokio::test]
+async fn what_is_not_built_is_refused_and_not_left_out() {
+    let (_app, [alice, bob, _]) = TestApp::start().await;
+    for (field, value) in [("scheduledFor", json!("2030-01-01T00:00:00Z")), ("poll", json!({"question": "?"}))] {
+        let mut body = json!({"conversationId": alice.room, "content": "later"});
+        body[field] = value;
+        let answer = alice.post("/messages", &body).await;
+        assert_eq!(answer.body["errors"][0]["field"], field);
+        answer.assert_problem(422, "validation_failed");
+    }
+    assert!(bob.timeline().await.is_empty());
+}
+
+#[tokio::test]
+async fn twins_with_one_key_all_get_the_answer_of_the_first() {
+    let (_app, [alice, ..]) = TestApp::start().await;
+    let crew = alice.post("/workspaces", &json!({"name": "Crew"})).await.created();
+    let body = json!({"workspaceId": crew["id"], "name": "general"});
+    let twin = || alice.ask(Method::POST, "/channels", &[("idempotency-key", "k")], Some(&body));
+    let answers = futures::future::join_all((0..8).map(|_| twin())).await;
+    for answer in &answers {
+        assert_eq!(answer.status.as_u16(), 201, "{}", answer.body);
+        assert_eq!(answer.body["data"]["id"], answers[0].body["data"]["id"]);
+    }
+}

@@ -2,8 +2,9 @@
 
 use crate::{Caller, CommandError, Commands, run::Decided};
 use domain::{
-    Aggregate, ConversationId, Position,
+    Aggregate, ConversationId, Kind, Position, Refusal,
     audit::{Access, AuditCommand, Resource},
+    user::{SystemRole, User},
 };
 use event_store::Loaded;
 use uuid::Uuid;
@@ -20,6 +21,12 @@ pub async fn access(
     let done = commands
         .run(caller, |round| {
             Box::pin(async move {
+                // The token's word is as old as the token: who has lost the role reads nothing more.
+                let reader: Loaded<User> = round.commands.store.refresh_cached(caller.user).await?;
+                if !reader.state.roles().iter().any(|role| matches!(role, SystemRole::Admin | SystemRole::Auditor)) {
+                    let detail = "this is for auditors and administrators".into();
+                    return Err(Refusal { kind: Kind::Forbidden, code: "not_allowed", detail, field: None }.into());
+                }
                 let reading: Loaded<Access> = Loaded::fresh(id);
                 let events =
                     reading.state.decide(AuditCommand::Access { resource, conversation, after }, &round.context)?;

@@ -89,13 +89,16 @@ impl Commands {
             let round = Round { commands: self, caller, is_fresh: attempt > 0, context, command_id };
             let decided = match decide(&round).await {
                 Err(error) if error.is_refusal() && !round.is_fresh => continue,
+                // What stands in the way may be what a twin of this request has just done.
+                Err(error) if error.is_refusal() => return self.replay(caller).await?.ok_or(error),
                 Err(error) => return Err(error),
                 Ok(decided) if decided.append.is_empty() && !round.is_fresh => continue,
                 Ok(decided) => decided,
             };
             let Decided { mut append, value, created } = decided;
             if append.is_empty() {
-                return Ok(Done { value, created, position: None });
+                let done = Done { value, created, position: None };
+                return Ok(self.replay(caller).await?.unwrap_or(done));
             }
             let value = remember(caller, &mut append, value, created, context.now)?;
             match self.store.append(append).await {

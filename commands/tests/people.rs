@@ -359,17 +359,17 @@ async fn an_end_that_a_crash_kept_from_the_log_is_told_by_the_next_sweep() {
         ))
         .await;
     let sweep = async || session::sweep(&world.commands).await.expect("swept");
-    assert_eq!(sweep().await, Swept { told: 0, removed: 0 }, "whoever ends it may still be at it");
+    assert_eq!(sweep().await, Swept { told: 0, removed: 0, forgotten: 0 }, "whoever ends it may still be at it");
     world.pass_seconds(61);
-    assert_eq!(sweep().await, Swept { told: 1, removed: 0 });
-    assert_eq!(sweep().await, Swept { told: 0, removed: 0 });
+    assert_eq!(sweep().await, Swept { told: 1, removed: 0, forgotten: 0 });
+    assert_eq!(sweep().await, Swept { told: 0, removed: 0, forgotten: 0 });
     let last = world.log().await.pop().expect("told");
     assert_eq!(
         (last.event_type.as_str(), last.payload["reason"].as_str()),
         ("user.session_revoked", Some("logged_out"))
     );
     world.pass_minutes(38 * 24 * 60);
-    assert_eq!(sweep().await, Swept { told: 0, removed: 1 });
+    assert_eq!(sweep().await, Swept { told: 0, removed: 1, forgotten: 0 });
     assert_eq!(world.counts().await, (1, 0, 0));
 }
 

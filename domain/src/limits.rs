@@ -12,12 +12,27 @@ pub const URL_CHARS_MAX: usize = 2_000;
 /// Whether a text can be a name: 1 to 100 characters on one line, not blank. It is kept as [`tidy`] leaves it.
 pub fn is_name(text: &str) -> bool {
     let name = text.trim();
-    !name.is_empty() && name.chars().count() <= NAME_CHARS_MAX && !name.chars().any(char::is_control)
+    !is_blank(name) && name.chars().count() <= NAME_CHARS_MAX && !name.chars().any(char::is_control)
 }
 
 /// A name without the blanks around it: nobody sees them, and two names must not differ by them alone.
 pub fn tidy(name: &str) -> String {
     name.trim().to_owned()
+}
+
+/// Whether nothing of a text is to be seen: blanks, and what Unicode lets a renderer ignore
+/// (Default_Ignorable_Code_Point of DerivedCoreProperties.txt).
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || is_ignorable(c))
+}
+
+fn is_ignorable(c: char) -> bool {
+    matches!(
+        u32::from(c),
+        0xad | 0x34f | 0x61c | 0x115f..=0x1160 | 0x17b4..=0x17b5 | 0x180b..=0x180f | 0x200b..=0x200f | 0x202a..=0x202e
+            | 0x2060..=0x206f | 0x3164 | 0xfe00..=0xfe0f | 0xfeff | 0xffa0 | 0xfff0..=0xfff8 | 0x1bca0..=0x1bca3
+            | 0x1d173..=0x1d17a | 0xe0000..=0xe0fff
+    )
 }
 
 /// Whether a text holds no control characters but tabs and line breaks. Read models could not keep a NUL.
@@ -48,6 +63,12 @@ mod tests {
         assert!(is_name(&format!("  {}\n", "x".repeat(100))));
         assert!(!is_name(" \t\n"));
         assert_eq!(tidy("  Ada Lovelace\n"), "Ada Lovelace");
+    }
+
+    #[test]
+    fn a_text_of_which_nothing_is_seen_is_blank() {
+        assert!(is_blank("") && is_blank("\u{200b}\u{2060} \u{feff}\n") && !is_name("\u{200b}"));
+        assert!(!is_blank("\u{200b}x") && !is_blank("👩\u{200d}👩"));
     }
 
     #[test]

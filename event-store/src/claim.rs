@@ -120,4 +120,18 @@ impl EventStore {
         .fetch_all(self.pool())
         .await?)
     }
+
+    /// Forgets claims that expired before `before`, at most `limit` of them; anyone could have taken them since.
+    pub async fn forget_expired_claims(&self, before: Timestamp, limit: i64) -> Result<u64, StoreError> {
+        let forgotten = sqlx::query(
+            "DELETE FROM claims WHERE (kind, key) IN (
+               SELECT kind, key FROM claims WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+             AND expires_at < $1",
+        )
+        .bind(before.to_datetime())
+        .bind(limit)
+        .execute(self.pool())
+        .await?;
+        Ok(forgotten.rows_affected())
+    }
 }

@@ -1,4 +1,4 @@
-//! [`NewRows`]: rows on their way into a table by COPY, which costs PostgreSQL about half of what INSERT does.
+//! [`NewRows`]: rows on their way into a table by COPY, which takes them as they are: no arrays are made into rows first.
 
 use crate::ProjectionError;
 use sqlx::{Encode, PgConnection, Postgres, encode::IsNull, error::BoxDynError, postgres::PgArgumentBuffer};

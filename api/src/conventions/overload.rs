@@ -14,7 +14,7 @@ async fn a_request_that_takes_too_long_is_answered_503() {
     assert_eq!(answer.header("retry-after"), "1");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn more_requests_than_are_admitted_are_told_to_come_back_and_health_still_answers() {
     let bench = Bench::with(|config| config.requests_at_once_max = 1);
     let router = bench.router.clone();
@@ -28,7 +28,29 @@ async fn more_requests_than_are_admitted_are_told_to_come_back_and_health_still_
     assert_eq!(bench.get("/health").await.status, 200);
     held.abort();
     let _ = held.await;
+    bench.get("/api/things").await.assert_problem(503, "overloaded");
+    // Who hung up has cut nothing short: its place is free when the work is done.
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
     assert_eq!(bench.get("/api/things").await.status, 200);
+}
+
+#[tokio::test]
+async fn whoever_never_sends_the_body_they_promised_keeps_nobody_out() {
+    let bench = Bench::with(|config| config.requests_at_once_max = 1);
+    let silent = Body::from_stream(futures::stream::pending::<Result<axum::body::Bytes, std::io::Error>>());
+    let post = Request::post("/api/things").header("authorization", "Bearer alice").body(silent).expect("request");
+    let held = tokio::spawn(bench.router.clone().oneshot(post));
+    let mut answer = bench.get("/api/things").await;
+    for _ in 0..100 {
+        if answer.status == 200 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        answer = bench.get("/api/things").await;
+    }
+    assert!(!held.is_finished(), "the body was not waited for");
+    assert_eq!((answer.status.as_u16(), bench.front.admission.available_permits()), (200, 1));
+    held.abort();
 }
 
 /// A listening server, and the word that ends it.
