@@ -293,3 +293,15 @@ async fn a_stream_that_was_loaded_before_and_after_a_change_is_a_conflict() {
     append.write(&after, renamed(&after, alice, "Attic")).guard(&before);
     assert_conflict(store.append(append).await, &before.id);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_has_a_verdict_finds_the_head_told() {
+    let database = TestDatabase::create().await;
+    let store = database.store().await;
+    let alice = new_id();
+    let conversation = found(&store, alice).await;
+    for n in 0..300 {
+        let appended = say(&store, &conversation, alice, &format!("message {n}")).await;
+        assert!(*store.head_watch().borrow() >= appended.position, "the head is told first");
+    }
+}
