@@ -154,7 +154,7 @@ async fn rename(
     Ok(())
 }
 
-fn name_taken() -> CommandError {
+pub(crate) fn name_taken() -> CommandError {
     Refusal::new(Kind::Conflict, "name_taken", "a channel of this workspace has that name").into()
 }
 

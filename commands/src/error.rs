@@ -75,6 +75,7 @@ impl CommandError {
             AppendError::Store(error) => Self::Store(error),
             AppendError::Clock => Self::Internal("this machine's clock is over 60 s ahead of PostgreSQL's".to_owned()),
             AppendError::Conflict { .. } | AppendError::Claimed { .. } => Self::Contended,
+            AppendError::WrittenTwice { .. } | AppendError::ClaimedTwice { .. } => Self::Internal(error.to_string()),
         }
     }
 }

@@ -9,13 +9,16 @@ use domain::{
     Aggregate, CommandId, Context, ConversationId, KeyScope, MessageId, ReactionId, Timestamp, UserId, WorkspaceId,
     conversation::{Conversation, ConversationCommand, ConversationEvent, Role},
     message::{Message, MessageCommand, MessageEvent, NewMessage},
-    user::{User, UserCommand},
+    user::{User, UserCommand, UserEvent},
     workspace::{Workspace, WorkspaceCommand},
 };
 use event_store::{Append, AppendError, Claim, Loaded};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
+
+/// Ids of what a batch wrote; the others of it were there already.
+pub type Written = HashSet<String>;
 
 /// Rounds in which a batch sorts out what is there already.
 const ROUNDS_MAX: u32 = 5;
@@ -91,6 +94,13 @@ impl Import {
         self.commands.now()
     }
 
+    /// An address for a person of the other product who has none, or whose own is somebody else's here. It is under
+    /// `.invalid`, where nobody can register, and can't be guessed; the same each time.
+    pub fn made_up_email(&self, label: &str, key: &str) -> String {
+        let hash = self.commands.store.keyring().keyed_hash("imported_person", &format!("{}\0{key}", self.namespace));
+        format!("{label}.{}@{}.invalid", &hash[..24], self.namespace.split(':').next().unwrap_or("import"))
+    }
+
     /// How far an earlier run has come, as it said itself.
     pub async fn progress(&self) -> Result<Option<String>, CommandError> {
         Ok(self.commands.store.claim(claim::IMPORT, &self.namespace).await?.map(|found| found.value))
@@ -117,8 +127,18 @@ impl Import {
             .collect())
     }
 
-    /// Registers people without passwords: they come in by "forgotten password". Returns how many were new.
-    pub async fn people(&self, people: &[Person], progress: &str) -> Result<usize, CommandError> {
+    /// Whether the rules let this person in, were they new.
+    pub fn check(&self, person: &Person) -> Result<(), CommandError> {
+        self.registration(person).map(|_| ())
+    }
+
+    /// Registers people without passwords: they come in by "forgotten password". `progress` says how far the import has
+    /// come, once it is known who of them is new. Each is in `people` once.
+    pub async fn people(
+        &self,
+        people: &[Person],
+        progress: impl Fn(&Written) -> String,
+    ) -> Result<Written, CommandError> {
         let ids: Vec<String> = people.iter().map(|person| person.id.to_string()).collect();
         self.write_new(User::TYPE, &ids, progress, async |fresh, append| {
             let scopes: Vec<KeyScope> = people.iter().map(|person| KeyScope::Person(person.id)).collect();
@@ -131,8 +151,7 @@ impl Import {
         .await
     }
 
-    fn register(&self, person: &Person, append: &mut Append) -> Result<(), CommandError> {
-        let user: Loaded<User> = Loaded::fresh(person.id);
+    fn registration(&self, person: &Person) -> Result<Vec<UserEvent>, CommandError> {
         let command = UserCommand::Register {
             email: person.email.clone(),
             username: person.username.clone(),
@@ -140,8 +159,12 @@ impl Import {
             last_name: person.last_name.clone(),
             created_at: person.created_at,
         };
-        let events = user.state.decide(command, &Context { actor: person.id, now: self.commands.now() })?;
-        append.write(&user, events);
+        let user: Loaded<User> = Loaded::fresh(person.id);
+        Ok(user.state.decide(command, &Context { actor: person.id, now: self.commands.now() })?)
+    }
+
+    fn register(&self, person: &Person, append: &mut Append) -> Result<(), CommandError> {
+        append.write(&Loaded::<User>::fresh(person.id), self.registration(person)?);
         for (kind, text) in [(claim::EMAIL, &person.email), (claim::USERNAME, &person.username)] {
             let hash = self.commands.store.keyring().keyed_hash(kind, &text.to_lowercase());
             append.claim(Claim::take(kind, hash, person.id.to_string()));
@@ -182,7 +205,8 @@ impl Import {
         Ok(written)
     }
 
-    /// Makes a channel, or finds it. Returns whether it is new.
+    /// Makes a channel, or finds it. Returns whether it is new. Refused, and nothing written, where the rules forbid it
+    /// or another channel of the workspace has its name.
     pub async fn channel(
         &mut self,
         workspace: WorkspaceId,
@@ -203,7 +227,10 @@ impl Import {
             conversation::write(&mut append, channel.id, &loaded, events);
             let key = claim::channel_name(workspace, &channel.name);
             append.claim(Claim::take(claim::CHANNEL_NAME, key, channel.id.to_string()));
-            self.finish(append, progress).await.map_err(CommandError::from_append)?;
+            self.finish(append, progress).await.map_err(|error| match error {
+                AppendError::Claimed { kind, .. } if kind == claim::CHANNEL_NAME => conversation::name_taken(),
+                error => CommandError::from_append(error),
+            })?;
         }
         let loaded = self.commands.store.load(channel.id).await?;
         self.conversations.insert(channel.id, loaded);
@@ -214,14 +241,15 @@ impl Import {
         self.conversations.get(&channel).is_some_and(|loaded| loaded.state.participant(user).is_some())
     }
 
-    /// Writes what happened in a channel: who came in, then what was said. Returns how many messages were new.
+    /// Writes what happened in a channel: who came in, then what was said. `progress` says how far the import has come,
+    /// once it is known which messages are new. Each is in `posts` once.
     pub async fn history(
         &mut self,
         channel: ConversationId,
         joins: &[Join],
         posts: &[Post],
-        progress: &str,
-    ) -> Result<usize, CommandError> {
+        progress: impl Fn(&Written) -> String,
+    ) -> Result<Written, CommandError> {
         let scopes: Vec<KeyScope> =
             posts.iter().map(|post| scope(channel, post)).collect::<HashSet<_>>().into_iter().collect();
         self.commands.store.keyring().ensure(&scopes).await?;
@@ -289,15 +317,15 @@ impl Import {
         &self,
         aggregate_type: &str,
         ids: &[String],
-        progress: &str,
-        write: impl AsyncFn(&HashSet<String>, &mut Append) -> Result<(), CommandError>,
-    ) -> Result<usize, CommandError> {
-        let mut fresh: HashSet<String> = ids.iter().cloned().collect();
+        progress: impl Fn(&Written) -> String,
+        write: impl AsyncFn(&Written, &mut Append) -> Result<(), CommandError>,
+    ) -> Result<Written, CommandError> {
+        let mut fresh: Written = ids.iter().cloned().collect();
         for _ in 0..ROUNDS_MAX {
             let mut append = self.begin();
             write(&fresh, &mut append).await?;
-            match self.finish(append, progress).await {
-                Ok(()) => return Ok(fresh.len()),
+            match self.finish(append, &progress(&fresh)).await {
+                Ok(()) => return Ok(fresh),
                 Err(AppendError::Conflict { .. }) => {
                     fresh = self.absent(aggregate_type, ids).await?;
                 }
@@ -307,7 +335,7 @@ impl Import {
         Err(CommandError::Contended)
     }
 
-    async fn absent(&self, aggregate_type: &str, ids: &[String]) -> Result<HashSet<String>, CommandError> {
+    async fn absent(&self, aggregate_type: &str, ids: &[String]) -> Result<Written, CommandError> {
         let existing = self.commands.store.existing_streams(aggregate_type, ids).await?;
         Ok(ids.iter().filter(|id| !existing.contains(*id)).cloned().collect())
     }

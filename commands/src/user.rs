@@ -8,7 +8,7 @@ use crate::{
 use domain::{
     Aggregate, Kind, Position, Refusal, UserId,
     limits::is_name,
-    user::{Status, SystemRole, User, UserCommand, UserError, UserEvent, is_email, is_username},
+    user::{Status, SystemRole, User, UserCommand, UserError, UserEvent, is_email, is_nobodys_email, is_username},
 };
 use event_store::{Claim, Loaded};
 
@@ -163,7 +163,7 @@ impl Keys {
 /// Names every field at fault, not only the first.
 fn check(new: &NewUser) -> Result<(), CommandError> {
     let rules = [
-        (is_email(&new.email), UserError::EmailInvalid),
+        (is_email(&new.email) && !is_nobodys_email(&new.email), UserError::EmailInvalid),
         (is_username(&new.username), UserError::UsernameInvalid),
         (is_name(&new.first_name), UserError::FirstNameInvalid),
         (is_name(&new.last_name), UserError::LastNameInvalid),

@@ -48,6 +48,18 @@ async fn of_ten_registrations_at_once_with_one_address_one_succeeds() {
 }
 
 #[tokio::test]
+async fn nobody_registers_an_address_that_can_be_nobodys() {
+    let world = World::new().await;
+    for address in ["u9@slack.invalid", "U9@Slack.INVALID", "a@b.c.invalid"] {
+        let refused = world.try_register(address, "mallory").await.expect_err("it is under .invalid");
+        let CommandError::Invalid(fields) = refused else { panic!("{refused:?}") };
+        assert_eq!(fields.iter().map(|refusal| refusal.field).collect::<Vec<_>>(), [Some("email")]);
+    }
+    assert!(world.log().await.is_empty());
+    world.try_register("a@invalid.example.org", "alice").await.expect("only the last label counts");
+}
+
+#[tokio::test]
 async fn of_ten_registrations_at_once_with_one_username_one_succeeds() {
     let world = World::new().await;
     let addresses: Vec<String> = (0..10).map(|n| format!("alice{n}@example.org")).collect();

@@ -367,8 +367,9 @@ impl Aggregate for Message {
 
     fn apply(&mut self, event: &MessageEvent, at: Position) {
         match event {
+            // Sent a second time, it stays as it was the first time.
             MessageEvent::Sent { conversation_id, sender_id, thread_root_id, created_at, .. } => {
-                self.sent = Some(Sent {
+                self.sent.get_or_insert_with(|| Sent {
                     conversation: *conversation_id,
                     sender: *sender_id,
                     thread_root: *thread_root_id,
@@ -521,6 +522,24 @@ mod tests {
     #[test]
     fn a_message_is_sent_once() {
         message([]).when(MessageCommand::Send(new("hello")), by(ALICE)).then_refused(MessageError::AlreadyExists);
+    }
+
+    #[test]
+    fn a_second_sending_in_the_log_changes_nothing() {
+        let again = MessageEvent::Sent {
+            conversation_id: CONVERSATION,
+            sender_id: BOB,
+            content: Personal::plain("again"),
+            r#type: MessageType::Text,
+            reply_to_id: None,
+            thread_root_id: None,
+            mentions: vec![],
+            broadcast: None,
+            client_message_id: None,
+            created_at: NOW,
+        };
+        assert_eq!(message([again]).state.sender(), Some(ALICE));
+        assert!(message([deleted(), sent("again")]).state.is_deleted());
     }
 
     #[test]

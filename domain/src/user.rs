@@ -311,6 +311,12 @@ pub fn is_email(text: &str) -> bool {
         && host.split('.').all(is_host)
 }
 
+/// Whether an address can be nobody's, being under `.invalid` (RFC 2606): imported people without one of their own have
+/// such an address, and nobody may take it before them.
+pub fn is_nobodys_email(text: &str) -> bool {
+    text.to_lowercase().ends_with(".invalid")
+}
+
 fn check_registration(email: &str, username: &str, first_name: &str, last_name: &str) -> Result<(), UserError> {
     if !is_email(email) {
         return Err(UserError::EmailInvalid);

@@ -6,7 +6,7 @@ mod prepare;
 pub(crate) use counted::{COUNTER_TYPE, counted_conversation, is_counted};
 pub(crate) use prepare::Prepared;
 
-use crate::{Claim, Loaded, Metadata, StoreError};
+use crate::{AppendError, Claim, Loaded, Metadata, StoreError};
 use domain::{
     Aggregate, ConversationId, EventId, KeyScope, Position, Sequence, Timestamp, WorkspaceId, personal::PLAIN,
     schema::version_of,
@@ -24,7 +24,7 @@ pub struct Append {
     claims: Vec<Claim>,
     claim_of: HashMap<(String, String), usize>,
     events: Vec<Draft>,
-    problem: Option<StoreError>,
+    problem: Option<AppendError>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,7 +81,8 @@ impl Append {
         }
     }
 
-    /// Adds events to the stream, which must still be at the sequence at which it was loaded. None are no write.
+    /// Adds events to the stream, which must still be at the sequence at which it was loaded. None are no write. A
+    /// second write to one stream was decided without the first: the whole append is then refused.
     #[expect(clippy::needless_pass_by_value, reason = "what was decided is given away: it is never written twice")]
     pub fn write<A: Aggregate>(&mut self, loaded: &Loaded<A>, events: Vec<A::Event>) -> &mut Self {
         self.write_scoped(loaded, &events, 0)
@@ -110,11 +111,15 @@ impl Append {
         self
     }
 
-    /// Takes, changes, releases or relies on a claim, at this append's position.
+    /// Takes, changes, releases or relies on a claim, at this append's position. Orders on one claim that can't both
+    /// hold, such as two takes, have the whole append refused.
     pub fn claim(&mut self, claim: Claim) -> &mut Self {
         let name = (claim.kind.clone(), claim.key.clone());
         if let Some(place) = self.claim_of.get(&name) {
-            self.claims[*place] = self.claims[*place].clone().followed_by(claim);
+            match self.claims[*place].followed_by(&claim) {
+                Some(both) => self.claims[*place] = both,
+                None => _ = self.problem.get_or_insert(AppendError::ClaimedTwice { kind: claim.kind }),
+            }
         } else {
             self.claim_of.insert(name, self.claims.len());
             self.claims.push(claim);
@@ -137,11 +142,16 @@ impl Append {
             return self;
         }
         let stream = self.stream(loaded);
+        if self.streams[stream].added > 0 {
+            let twice = AppendError::WrittenTwice { aggregate_type: A::TYPE, aggregate_id: loaded.id.clone() };
+            self.problem.get_or_insert(twice);
+            return self;
+        }
         let from = self.events.len();
         for event in events {
             match named(event) {
                 Ok((event_type, payload)) => self.push(stream, event_type, payload, scope),
-                Err(problem) => _ = self.problem.get_or_insert(problem),
+                Err(problem) => _ = self.problem.get_or_insert(problem.into()),
             }
         }
         if self.events[from..].iter().any(|draft| has_plain(&draft.payload)) {
@@ -169,9 +179,10 @@ impl Append {
         self.events.push(Draft { stream, sequence, event_type, version, payload, key: None, scope });
     }
 
+    /// The stream's place. Where it was loaded twice and had changed in between, one of the two is stale already.
     fn stream<A: Aggregate>(&mut self, loaded: &Loaded<A>) -> usize {
-        *self.by_name.entry((A::TYPE, loaded.id.clone())).or_insert_with(|| {
-            let expected = loaded.sequence.0;
+        let expected = loaded.sequence.0;
+        let place = *self.by_name.entry((A::TYPE, loaded.id.clone())).or_insert_with(|| {
             let stream = Stream {
                 aggregate_type: A::TYPE,
                 aggregate_id: loaded.id.clone(),
@@ -182,7 +193,12 @@ impl Append {
             };
             self.streams.push(stream);
             self.streams.len() - 1
-        })
+        });
+        if self.streams[place].expected != expected {
+            let (aggregate_type, aggregate_id) = (A::TYPE.to_owned(), loaded.id.clone());
+            self.problem.get_or_insert(AppendError::Conflict { aggregate_type, aggregate_id });
+        }
+        place
     }
 
     fn metadata_texts(&self) -> Result<Vec<Arc<str>>, StoreError> {

@@ -179,8 +179,12 @@ impl Task {
         }
     }
 
-    /// Hands out the verdicts. Appends that are to come again do so before all others.
+    /// Tells the new head, then hands out the verdicts: a process that ends with its last verdict has told it. Appends
+    /// that are to come again do so before all others.
     async fn settle(&mut self, batch: Vec<Waiting>, answers: Answers) {
+        if let Some(last) = answers.last_position() {
+            self.tell_head(last).await;
+        }
         let mut again = Vec::new();
         for (n, waiting) in batch.into_iter().enumerate() {
             match answers.verdict(n, &waiting.prepared) {
@@ -189,9 +193,6 @@ impl Task {
             }
         }
         again.into_iter().rev().for_each(|waiting| self.pending.push_front(waiting));
-        if let Some(last) = answers.last_position() {
-            self.tell_head(last).await;
-        }
     }
 
     async fn tell_head(&mut self, position: i64) {

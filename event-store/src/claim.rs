@@ -59,10 +59,24 @@ impl Claim {
         Self { kind: kind.into(), key: key.into(), expected, then }
     }
 
-    /// Two orders on one claim in one append are one: what the first expects, what the last makes of it.
-    pub(crate) fn followed_by(self, next: Self) -> Self {
-        let then = if next.then == Then::Keep { self.then } else { next.then };
-        Self { then, ..self }
+    /// Two orders on one claim in one append are one: what the first expects, what the last makes of it. None where the
+    /// second can't find the claim as it expects it once the first is done.
+    pub(crate) fn followed_by(&self, next: &Self) -> Option<Self> {
+        let left = match &self.then {
+            Then::Put { value, .. } => Some(value),
+            Then::Delete => None,
+            Then::Keep => match &self.expected {
+                Expected::Value(value) => Some(value),
+                Expected::Absent | Expected::Anything => None,
+            },
+        };
+        let holds = match &next.expected {
+            Expected::Absent => left.is_none(),
+            Expected::Value(value) => left == Some(value),
+            Expected::Anything => true,
+        };
+        let then = if next.then == Then::Keep { &self.then } else { &next.then };
+        holds.then(|| Self { then: then.clone(), ..self.clone() })
     }
 }
 

@@ -56,6 +56,12 @@ pub enum AppendError {
     /// Someone holds the claim, since the event at `position`.
     #[error("{kind} is claimed")]
     Claimed { kind: String, key: String, value: String, position: Position },
+    /// Two writes to one stream in one append, the second of which was decided without the first: a caller's mistake.
+    #[error("{aggregate_type} {aggregate_id} is written twice in one append")]
+    WrittenTwice { aggregate_type: &'static str, aggregate_id: String },
+    /// Orders on one claim in one append that can't both hold, such as two takes: a caller's mistake.
+    #[error("{kind} is claimed twice in one append")]
+    ClaimedTwice { kind: String },
     /// The queue is full: to be told 503 and to come back.
     #[error("overloaded: the append queue is full")]
     Overloaded,

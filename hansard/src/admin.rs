@@ -52,7 +52,7 @@ impl Admin {
     pub async fn run(self, mut context: Context) -> Outcome {
         let (stores, process) = context.open_process().await?;
         let done = self.command.run(&process.commands).await;
-        drop(process);
+        process.close().await;
         stores.close().await;
         done
     }

@@ -35,7 +35,7 @@ impl Audit {
         let report =
             event_store::audit::verify(&process.store, |position| bar.set_position(position.0.unsigned_abs())).await;
         bar.finish_and_clear();
-        drop(process);
+        process.close().await;
         stores.close().await;
         let report = report?;
         if json {

@@ -4,7 +4,7 @@ use crate::{
     admin, audit, config, documents, events, import, inbox, migrate,
     process::{self, Process},
     projections, role, seed,
-    stack::{Attached, Wanted, generate_secrets, supply_secrets},
+    stack::{Attached, DataDir, Wanted, generate_secrets, supply_secrets},
     up,
 };
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
@@ -116,6 +116,14 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
+/// What becomes of a data directory without a stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    Made,
+    /// For what asks or changes something that must be there: in a wrong directory it is not to make an empty stack.
+    Refused,
+}
+
 /// What every command starts from.
 #[derive(Debug)]
 pub struct Context {
@@ -148,12 +156,20 @@ impl Context {
 
     /// For a command that does one thing on the stores: what it works on, by the settings in effect. That is what
     /// DATABASE_URL names, or else the data directory's embedded stack: the running one, or one for this command.
-    pub async fn open(&mut self) -> Result<Stores, Failure> {
+    pub async fn open(&mut self, missing: Missing) -> Result<Stores, Failure> {
         self.begin_quietly()?;
         let data_dir = self.data_dir();
         if self.reading.is_set("DATABASE_URL") {
             supply_secrets(&mut self.reading, &data_dir)?;
             return Ok(Stores { settings: self.reading.settings()?, attached: None });
+        }
+        if missing == Missing::Refused && !DataDir::at(&data_dir).has_stack() {
+            let dir = data_dir.display();
+            return Err(format!(
+                "there is no stack in {dir}: `hansard up` makes one; name another directory with --data-dir, \
+                 or a database with DATABASE_URL"
+            )
+            .into());
         }
         let wanted = Wanted::of(&self.reading);
         let attached = Attached::attach_or_start(&self.reading, &data_dir, wanted, &|what| tracing::debug!("{what}"));
@@ -167,9 +183,19 @@ impl Context {
         Ok(Stores { settings: self.reading.settings()?, attached: Some(attached) })
     }
 
-    /// As [`Self::open`], with the layers on top. A stack of the command's own is migrated first: it may be new.
+    /// As [`Self::open`], with the layers on top. A stack of the command's own is migrated first: this build may be newer
+    /// than it.
     pub async fn open_process(&mut self) -> Result<(Stores, Process), Failure> {
-        let stores = self.open().await?;
+        self.open_process_or(Missing::Refused).await
+    }
+
+    /// As [`Self::open_process`], and makes the stack where there is none.
+    pub async fn open_or_make_process(&mut self) -> Result<(Stores, Process), Failure> {
+        self.open_process_or(Missing::Made).await
+    }
+
+    async fn open_process_or(&mut self, missing: Missing) -> Result<(Stores, Process), Failure> {
+        let stores = self.open(missing).await?;
         let opened = async {
             if stores.attached.as_ref().is_some_and(Attached::is_own) {
                 process::migrate(&stores.settings).await?;

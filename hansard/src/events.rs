@@ -7,7 +7,7 @@ use crate::{
 use clap::{Args, Subcommand};
 use domain::Position;
 use event_store::{EventStore, record::EventFilter};
-use std::{process::ExitCode, time::Duration};
+use std::{collections::BTreeSet, process::ExitCode, time::Duration};
 
 /// Events read at once.
 const PAGE: i64 = 1_000;
@@ -31,12 +31,38 @@ enum Command {
         #[arg(long, value_name = "POSITION", default_value_t = 1)]
         from: i64,
         /// Only events of this type, such as message.sent
-        #[arg(long, value_name = "TYPE")]
+        #[arg(long, value_name = "TYPE", value_parser = event_type)]
         r#type: Option<String>,
         /// Go on with what is appended from now on
         #[arg(long)]
         follow: bool,
     },
+}
+
+/// A type that events have; to be parsed by clap, so that another word is wrong usage.
+fn event_type(text: &str) -> Result<String, String> {
+    let known: BTreeSet<String> = domain::schema::event_schemas().into_keys().map(|(name, _)| name).collect();
+    if known.contains(text) {
+        return Ok(text.to_owned());
+    }
+    let close: Vec<&str> = known.iter().map(String::as_str).filter(|name| is_close(text, name)).collect();
+    if !close.is_empty() {
+        return Err(format!("no event has this type; close to it are {}", close.join(", ")));
+    }
+    let slices: BTreeSet<&str> = known.iter().filter_map(|name| name.split('.').next()).collect();
+    let slices: Vec<&str> = slices.into_iter().collect();
+    Err(format!("no event has this type; types begin with {}", slices.join(", ")))
+}
+
+/// Whether one was meant by the other: a word of theirs begins alike.
+fn is_close(text: &str, name: &str) -> bool {
+    const ALIKE: usize = 4;
+    let words = |text: &str| -> Vec<String> {
+        text.to_lowercase().split(['.', '_', ' ']).filter(|word| word.len() > 2).map(str::to_owned).collect()
+    };
+    let begins = |one: &str, other: &str| one.bytes().zip(other.bytes()).take(ALIKE).all(|(a, b)| a == b);
+    let theirs = words(name);
+    words(text).iter().any(|word| theirs.iter().any(|other| begins(word, other)))
 }
 
 impl Events {
@@ -45,7 +71,7 @@ impl Events {
         let (stores, process) = context.open_process().await?;
         let filter = EventFilter { event_type: r#type, ..EventFilter::default() };
         let done = tail(&process.store, Position(from.max(1) - 1), &filter, follow).await;
-        drop(process);
+        process.close().await;
         stores.close().await;
         done
     }
@@ -72,5 +98,19 @@ async fn tail(store: &EventStore, from: Position, filter: &EventFilter, follow: 
         }
         // Another process's appends are heard over NATS, or where that is away, by asking.
         let _ = tokio::time::timeout(POLL, head.changed()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_that_no_event_has_is_told_with_those_that_are_close() {
+        assert_eq!(event_type("message.sent").as_deref(), Ok("message.sent"));
+        let close = |text| event_type(text).expect_err("no event has it");
+        assert!(close("message.send").contains("message.sent"), "{}", close("message.send"));
+        assert!(close("registered").contains("close to it are user.registered"), "{}", close("registered"));
+        assert!(close("nope").contains("types begin with audit, "), "{}", close("nope"));
     }
 }

@@ -36,7 +36,7 @@ impl Inbox {
         let (stores, process) = context.open_process().await?;
         let Command::Explain { email, conversation, json } = self.command;
         let explained = explain(&process, &email, conversation).await;
-        drop(process);
+        process.close().await;
         stores.close().await;
         let explained = explained?;
         let text = if json { serde_json::to_string_pretty(&explained)? } else { sentences(&explained) };

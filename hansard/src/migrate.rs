@@ -1,7 +1,7 @@
 //! `hansard migrate`: the schema.
 
 use crate::{
-    cli::{Context, Outcome},
+    cli::{Context, Missing, Outcome},
     process,
 };
 use clap::Args;
@@ -15,7 +15,7 @@ pub struct Migrate {}
 
 impl Migrate {
     pub async fn run(self, mut context: Context) -> Outcome {
-        let stores = context.open().await?;
+        let stores = context.open(Missing::Made).await?;
         let done = process::migrate(&stores.settings).await;
         stores.close().await;
         done?;

@@ -1,7 +1,7 @@
 //! [`Process`]: the layers of a process on its stores, from the event store up.
 
 use crate::{cli::Failure, stack::APP_ROLE};
-use async_nats::{Client, ConnectOptions};
+use async_nats::{Client, ConnectOptions, connection::State};
 use commands::{AuthSettings, Commands};
 use event_store::{EventStore, KeyDir, Keyring, StoreConfig, StreamNames};
 use projections::{Progress, Views};
@@ -10,12 +10,14 @@ use runtime::{
     id::{Ids, SystemIds},
     settings::Settings,
 };
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{Connection, PgConnection, PgPool, postgres::PgPoolOptions};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// Appends that may wait for the log at once; past it callers are told 503.
 const QUEUE_LIMIT: usize = 4_096;
 const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// How long a process that ends waits until what it told others over NATS is on its way.
+const FLUSH_MAX: Duration = Duration::from_secs(1);
 
 pub struct Process {
     pub clock: Arc<dyn Clock>,
@@ -37,13 +39,40 @@ impl Process {
         let database_url = database_url(settings)?;
         let connections = settings.stores.database_max_connections.0;
         let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(CONNECT_MAX);
-        let pool = pool.connect(database_url).await.map_err(|error| unreachable("DATABASE_URL", settings, &error))?;
+        let pool = match pool.connect(database_url).await {
+            Ok(pool) => pool,
+            Err(error) => {
+                return Err(unreachable("DATABASE_URL", settings, &cause(database_url, error).await));
+            }
+        };
         let nats = connect_nats(settings).await?;
         let store = open_store(settings, &pool, &nats, &clock, &ids).await?;
         let commands = Commands::new(store.clone(), clock.clone(), ids.clone(), auth(settings)?);
         let views = Views::open(database_url, connections, store.clone(), clock.clone()).await?;
         let progress = Progress::open(views.clone()).await?;
         Ok(Self { clock, ids, pool, nats, store, commands, views, progress })
+    }
+
+    /// Ends what a command opened, once others have been told what it did.
+    pub async fn close(self) {
+        if self.nats.connection_state() == State::Connected
+            && let Ok(Err(error)) = tokio::time::timeout(FLUSH_MAX, self.nats.flush()).await
+        {
+            // Who isn't told polls.
+            tracing::debug!(%error, "what was told over NATS may not have arrived");
+        }
+    }
+}
+
+/// Why a pool could not connect. It goes on trying until its time is over, and then says only that; one more try says
+/// what is wrong.
+async fn cause(database_url: &str, error: sqlx::Error) -> sqlx::Error {
+    if !matches!(error, sqlx::Error::PoolTimedOut) {
+        return error;
+    }
+    match tokio::time::timeout(CONNECT_MAX, PgConnection::connect(database_url)).await {
+        Ok(Err(cause)) => cause,
+        Ok(Ok(_)) | Err(_) => error,
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Projections {
     command: Command,
 }
 
+const NAMES: [&str; 2] = [projections::NAME, "all"];
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Print each read model with its position and how far that is behind the log
@@ -27,11 +29,13 @@ enum Command {
     /// Make a read model anew from the log, beside the running one, then swap it in
     Rebuild {
         /// The read model's name, or all
+        #[arg(value_parser = NAMES)]
         name: String,
     },
     /// Compare a read model's tables with a rebuild from zero, row by row; exit with 1 where they differ
     Diff {
         /// The read model's name, or all
+        #[arg(value_parser = NAMES)]
         name: String,
         /// Print JSON
         #[arg(long)]
@@ -43,7 +47,7 @@ impl Projections {
     pub async fn run(self, mut context: Context) -> Outcome {
         let (stores, process) = context.open_process().await?;
         let done = self.command.run(&process).await;
-        drop(process);
+        process.close().await;
         stores.close().await;
         done
     }

@@ -30,7 +30,7 @@ pub(crate) enum Event {
     Conversation(ConversationEvent),
     Inbox(InboxEvent),
     Message(MessageEvent),
-    /// Of an aggregate that no view here is about.
+    /// Of an aggregate that no view here is about, or a founding that comes a second time.
     Other,
 }
 
@@ -49,6 +49,9 @@ impl Fact {
 }
 
 fn decode(recorded: &RecordedEvent) -> Result<Event, event_store::StoreError> {
+    if is_repeated_founding(recorded) {
+        return Ok(Event::Other);
+    }
     Ok(match recorded.aggregate_type.as_str() {
         User::TYPE => Event::User(recorded.decode()?),
         Workspace::TYPE => Event::Workspace(recorded.decode()?),
@@ -57,6 +60,12 @@ fn decode(recorded: &RecordedEvent) -> Result<Event, event_store::StoreError> {
         Message::TYPE => Event::Message(recorded.decode()?),
         _ => Event::Other,
     })
+}
+
+/// A stream begins once. Should it say so again, the first stays: the log can't be mended, and one event of it must not
+/// keep the views from all that follows.
+fn is_repeated_founding(recorded: &RecordedEvent) -> bool {
+    recorded.sequence.0 > 1 && matches!(recorded.event_type.as_str(), "message.sent" | "user.registered")
 }
 
 /// Decodes a batch, or says which event of it can't be.

@@ -3,13 +3,15 @@
 use crate::settings::{LogFormat, Telemetry};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::io::{IsTerminal, stderr};
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::{
+    EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt, registry::LookupSpan, util::SubscriberInitExt,
+};
 
 /// Sends the log to stderr in the format that is set. Done once, at the start of a process; a second time changes
 /// nothing.
 pub fn log_to_stderr(telemetry: &Telemetry) {
-    let filter = EnvFilter::new(&telemetry.log_level.0);
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter(&telemetry.log_level.0));
     // Only the first subscriber of a process counts, and a test may have set one before.
     let _ = match telemetry.log_format {
         LogFormat::Json => registry.with(fmt::layer().json().flatten_event(true).with_writer(stderr)).try_init(),
@@ -17,6 +19,16 @@ pub fn log_to_stderr(telemetry: &Telemetry) {
             registry.with(fmt::layer().with_ansi(stderr().is_terminal()).with_writer(stderr)).try_init()
         }
     };
+}
+
+/// What is logged at this level, which may be a list of targets with theirs.
+fn filter<S: Subscriber + for<'a> LookupSpan<'a>>(level: &str) -> impl Layer<S> {
+    EnvFilter::new(level).and_then(filter_fn(|metadata| !is_telling_secrets(metadata)))
+}
+
+/// The NATS client's connector prints its options when it is asked to be talkative, with the password in clear.
+fn is_telling_secrets(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with("async_nats::connector") && *metadata.level() > Level::INFO
 }
 
 /// Seconds: the upper bounds of what a histogram counts, from a commit to a rebuild.
@@ -45,6 +57,45 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{
+        io::{self, Write},
+        sync::{Arc, Mutex},
+    };
+
+    /// What is logged at this level of a line of the NATS client's connector and of one of ours.
+    fn logged(level: &str) -> String {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let writer = written.clone();
+        let layer = fmt::layer().with_ansi(false).with_writer(move || Sink(writer.clone()));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(filter(level)).with(layer), || {
+            tracing::debug!(target: "async_nats::connector", password = "hunter2", "connecting");
+            tracing::trace!(target: "async_nats::connector::tls", password = "hunter2", "connecting");
+            tracing::info!(target: "async_nats::connector", "connected");
+            tracing::debug!("ours");
+        });
+        String::from_utf8(written.lock().unwrap().clone()).unwrap()
+    }
+
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(text)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn whatever_the_level_a_password_is_not_logged() {
+        for level in ["debug", "trace", "info,async_nats::connector=trace", "async_nats=trace"] {
+            let text = logged(level);
+            assert!(!text.contains("hunter2") && text.contains("connected"), "{level}: {text}");
+        }
+        assert!(logged("debug").contains("ours"));
+        assert_eq!(logged("error"), "");
+    }
 
     #[test]
     fn what_was_counted_is_rendered_with_its_buckets() {

@@ -77,10 +77,10 @@ impl Append {
     }
 
     /// What went wrong while it was put together.
-    pub(crate) fn take_problem(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn take_problem(&mut self) -> Result<(), AppendError> {
         match self.problem.take() {
             Some(problem) => Err(problem),
-            None if self.events.is_empty() => Err(StoreError::EmptyAppend),
+            None if self.events.is_empty() => Err(StoreError::EmptyAppend.into()),
             None => Ok(()),
         }
     }

@@ -74,6 +74,9 @@ impl Task {
     }
 
     async fn settle_landed(&mut self, batch: Vec<Waiting>, landed: &[Landed]) -> Vec<Waiting> {
+        if let Some(last) = landed.iter().map(|landed| landed.position).max() {
+            self.tell_head(last).await;
+        }
         let by_event: HashMap<Uuid, &Landed> = landed.iter().map(|landed| (landed.event_id, landed)).collect();
         let mut left = Vec::new();
         for waiting in batch {
@@ -86,9 +89,6 @@ impl Task {
             let done =
                 appended(&waiting.prepared, first.position, Timestamp::from(first.recorded_at), sequences.collect());
             waiting.answer(Ok(Outcome::Done(done)));
-        }
-        if let Some(last) = landed.iter().map(|landed| landed.position).max() {
-            self.tell_head(last).await;
         }
         left
     }

@@ -257,3 +257,51 @@ async fn the_cache_is_brought_up_to_date_when_asked() {
     assert_eq!(store.refresh_cached::<Conversation>(&conversation.id).await.unwrap().sequence, Sequence(2));
     assert_eq!(store.load_cached::<Conversation>(&conversation.id).await.unwrap().sequence, Sequence(2));
 }
+
+#[tokio::test]
+async fn a_stream_is_written_once_in_an_append_or_nothing_stands() {
+    let database = TestDatabase::create().await;
+    let store = database.store().await;
+    let alice = new_id();
+    let conversation = found(&store, alice).await;
+    let (id, message) = (conversation.id.parse().unwrap(), Loaded::<Message>::fresh(new_id::<MessageId>()));
+    let mut append = append_by(alice);
+    append.write(&message, said(id, alice, "once")).write(&message, said(id, alice, "twice"));
+    let refused = store.append(append).await;
+    assert!(
+        matches!(&refused, Err(AppendError::WrittenTwice { aggregate_id, .. }) if *aggregate_id == message.id),
+        "{refused:?}"
+    );
+    assert_eq!(store.head().await.unwrap(), Position(1));
+
+    let mut append = append_by(alice);
+    append.guard(&conversation).write(&conversation, renamed(&conversation, alice, "Hall")).guard(&conversation);
+    store.append(append).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_that_was_loaded_before_and_after_a_change_is_a_conflict() {
+    let database = TestDatabase::create().await;
+    let store = database.store().await;
+    let alice = new_id();
+    let before = found(&store, alice).await;
+    let mut append = append_by(alice);
+    append.write(&before, renamed(&before, alice, "Hall"));
+    store.append(append).await.unwrap();
+    let after: Loaded<Conversation> = store.load(&before.id).await.unwrap();
+    let mut append = append_by(alice);
+    append.write(&after, renamed(&after, alice, "Attic")).guard(&before);
+    assert_conflict(store.append(append).await, &before.id);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_has_a_verdict_finds_the_head_told() {
+    let database = TestDatabase::create().await;
+    let store = database.store().await;
+    let alice = new_id();
+    let conversation = found(&store, alice).await;
+    for n in 0..300 {
+        let appended = say(&store, &conversation, alice, &format!("message {n}")).await;
+        assert!(*store.head_watch().borrow() >= appended.position, "the head is told first");
+    }
+}

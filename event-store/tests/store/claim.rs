@@ -121,3 +121,23 @@ async fn claims_are_found_by_keys_and_by_the_beginning_of_keys() {
     let keys = ["b:1".to_owned(), "c:1".to_owned()];
     assert_eq!(store.claims("member", &keys).await.unwrap(), [("b:1".to_owned(), "B:1".to_owned())].into());
 }
+
+#[tokio::test]
+async fn one_append_takes_a_claim_once_or_nothing_stands() {
+    let database = TestDatabase::create().await;
+    let store = database.store().await;
+    let contradictions = [
+        vec![Claim::take("name", "lobby", "1"), Claim::take("name", "lobby", "2")],
+        vec![Claim::set("name", "lobby", "1"), Claim::take("name", "lobby", "1")],
+        vec![Claim::take("name", "lobby", "1"), Claim::hold("name", "lobby", "2")],
+        vec![Claim::release("name", "lobby"), Claim::hold("name", "lobby", "1")],
+    ];
+    for claims in contradictions {
+        let refused = with(&store, claims).await;
+        assert!(matches!(refused, Err(AppendError::ClaimedTwice { .. })), "{refused:?}");
+    }
+    assert_eq!(store.head().await.unwrap().0, 0);
+    with(&store, vec![Claim::take("name", "lobby", "1"), Claim::hold("name", "lobby", "1")]).await.unwrap();
+    with(&store, vec![Claim::hold("name", "lobby", "1"), Claim::release("name", "lobby")]).await.unwrap();
+    assert_eq!(store.claim("name", "lobby").await.unwrap(), None);
+}

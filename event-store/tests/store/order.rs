@@ -165,8 +165,13 @@ fn tangled(
         usize::try_from(*chance % u64::try_from(n).unwrap()).unwrap()
     };
     let mut append = append_by(alice);
+    // Each is named once: what is written or taken twice in one append is refused before PostgreSQL hears of it.
+    let mut named = std::collections::HashSet::new();
     for _ in 0..=pick(3) {
         let user = &streams[pick(streams.len())];
+        if !named.insert(user.id.clone()) {
+            continue;
+        }
         if pick(2) == 0 {
             append.guard(user);
         } else if user.sequence.0 > 0 {
@@ -179,6 +184,9 @@ fn tangled(
         let conversation = &conversations[pick(conversations.len())];
         let id = conversation.id.parse().unwrap();
         append.write(&Loaded::<domain::message::Message>::fresh(new_id::<uuid::Uuid>()), said(id, alice, "hello"));
+        if !named.insert(conversation.id.clone()) {
+            continue;
+        }
         if pick(2) == 0 {
             append.guard(conversation);
         } else if pick(3) == 0 {
@@ -187,6 +195,9 @@ fn tangled(
     }
     for _ in 0..pick(4) {
         let key = format!("key {}", pick(6));
+        if !named.insert(key.clone()) {
+            continue;
+        }
         append.claim(match pick(4) {
             0 => Claim::take("tangle", key, "x"),
             1 => Claim::release("tangle", key),

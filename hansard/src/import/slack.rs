@@ -1,29 +1,41 @@
-//! [`run`]: brings a Slack export into a workspace. It can be killed at any point and taken up again.
+//! [`run`]: brings a Slack [`Export`] into a workspace. It can be killed at any point and taken up again.
 
 mod export;
 mod history;
+mod people;
+mod post;
+
+pub use export::Export;
 
 use super::{
     balance::Balance,
-    names::Usernames,
     text::{ChannelNames, People},
 };
 use anyhow::{Context, Result, bail};
 use commands::{
-    Commands,
+    CommandError, Commands,
     import::{self, Import},
 };
-use domain::{ConversationId, Timestamp, UserId, WorkspaceId, limits::NAME_CHARS_MAX, user::is_email};
-use export::Export;
+use domain::{ConversationId, MessageId, Timestamp, UserId, WorkspaceId, limits::NAME_CHARS_MAX};
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
 
-const PEOPLE_BATCH: usize = 500;
+/// Whose a person of the export is whose e-mail address an account here has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accounts {
+    /// Their own: addresses are not verified here, so that whoever registered one need not be the person.
+    Apart,
+    /// The account's, by the operator's word.
+    Matched,
+}
 
 /// How far the import has come: kept with what it wrote, in the same transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 struct Progress {
+    /// The fingerprint of the export that the counts below are about.
+    export: String,
     people: usize,
     has_workspace: bool,
     channels: usize,
@@ -34,123 +46,100 @@ struct Progress {
     balance: Balance,
 }
 
+impl Progress {
+    fn text(&self) -> String {
+        serde_json::to_string(self).expect("numbers and texts can be written as JSON")
+    }
+}
+
+/// A channel that is there.
+#[derive(Clone, Copy)]
+struct Opened {
+    id: ConversationId,
+    created_at: Timestamp,
+}
+
 struct Slack {
     export: Export,
     import: Import,
     progress: Progress,
     bar: ProgressBar,
     workspace: WorkspaceId,
+    accounts: Accounts,
     people: People,
     channels: ChannelNames,
+    /// For each of the export's channels; none where it was refused.
+    opened: Vec<Option<Opened>>,
+    /// Folder of a refused channel → why.
+    refused: HashMap<String, String>,
+    /// Messages of the channel at hand.
+    seen: HashSet<MessageId>,
 }
 
-/// Imports the export at `path` into the workspace `name`, and tells what was read, written and refused.
-pub async fn run(commands: Commands, path: &Path, name: &str, bar: ProgressBar) -> Result<Balance> {
-    let export = Export::open(path)?;
+/// Imports the export into the workspace `name`, and tells what was read, written and refused.
+pub async fn run(
+    commands: Commands,
+    export: Export,
+    name: &str,
+    accounts: Accounts,
+    bar: ProgressBar,
+) -> Result<Balance> {
     if !domain::limits::is_name(name) {
         bail!("the workspace's name has 1 to {NAME_CHARS_MAX} characters");
     }
     let namespace = format!("slack:{}", name.to_lowercase());
-    let root = Import::new(commands.clone(), namespace.clone(), UserId(uuid::Uuid::nil()));
-    let workspace = root.id("workspace", "", Timestamp::default());
-    let progress = match root.progress().await? {
+    let import = Import::new(commands.clone(), namespace.clone(), UserId(uuid::Uuid::nil()));
+    let workspace = import.id("workspace", "", Timestamp::default());
+    let progress = match import.progress().await? {
         Some(said) => serde_json::from_str(&said).context("what an earlier run said of its progress can't be read")?,
         None => Progress::default(),
     };
-    let channels = export.channels.iter().map(|channel| (channel.id.clone(), channel.name.clone())).collect();
-    let mut slack = Slack { export, import: root, progress, bar, workspace, people: People::new(), channels };
-    if slack.progress.files >= slack.export.days.values().map(Vec::len).sum() {
-        // The same export again, or one that has grown: what is there already is found by its ids.
-        slack.progress = Progress::default();
+    let channels = export.channels.readable.iter().map(|channel| (channel.id.clone(), channel.name.clone())).collect();
+    let mut slack = Slack {
+        export,
+        import,
+        progress,
+        bar,
+        workspace,
+        accounts,
+        people: People::new(),
+        channels,
+        opened: vec![],
+        refused: HashMap::new(),
+        seen: HashSet::new(),
+    };
+    if slack.progress.export != slack.export.fingerprint || slack.progress.files >= slack.files() {
+        // Another export, one that has grown, or the same once more: what is there already is found by its ids.
+        slack.progress = Progress { export: slack.export.fingerprint.clone(), ..Progress::default() };
     }
     slack.all(namespace, name, commands).await
 }
 
 impl Slack {
     async fn all(mut self, namespace: String, name: &str, commands: Commands) -> Result<Balance> {
-        self.bar.set_length((self.export.users.len() + self.export.days.values().map(Vec::len).sum::<usize>()) as u64);
+        self.bar.set_length((self.export.users.readable.len() + self.files()) as u64);
         self.import_people().await?;
         let owner = self.owner()?;
         self.import = Import::new(commands, namespace, owner);
         self.import_workspace(owner, name).await?;
         self.import_channels(owner).await?;
-        self.import_files().await?;
+        let folders = self.import_files().await?;
+        self.count_left_out(&folders);
         self.bar.finish_and_clear();
         Ok(self.progress.balance)
     }
 
-    fn said(&self) -> String {
-        serde_json::to_string(&self.progress).unwrap_or_default()
+    /// Day files of all channels, those of two channels of one name counted for both.
+    fn files(&self) -> usize {
+        let days = |channel: &export::Channel| self.export.days.get(&channel.name).map_or(0, Vec::len);
+        self.export.channels.readable.iter().map(days).sum()
     }
 
     /// Whoever made the first channel that has a maker owns the workspace, else the first person.
     fn owner(&self) -> Result<UserId> {
-        let creators = self.export.channels.iter().filter_map(|channel| channel.creator.as_ref());
-        let first = creators.chain(self.export.users.first().map(|user| &user.id)).find_map(|id| self.people.get(id));
-        first.map(|(user, _)| *user).context("the export has no people")
-    }
-
-    async fn import_people(&mut self) -> Result<()> {
-        let mut usernames = Usernames::default();
-        let users = std::mem::take(&mut self.export.users);
-        for (batch, users) in users.chunks(PEOPLE_BATCH).enumerate() {
-            let start = batch * PEOPLE_BATCH;
-            self.import_people_batch(users, start < self.progress.people, &mut usernames).await?;
-            self.bar.inc(users.len() as u64);
-        }
-        self.export.users = users;
-        Ok(())
-    }
-
-    /// `is_done`: an earlier run wrote them; then only their names are found again.
-    async fn import_people_batch(
-        &mut self,
-        users: &[export::User],
-        is_done: bool,
-        usernames: &mut Usernames,
-    ) -> Result<()> {
-        let emails: Vec<String> = users.iter().map(email).collect();
-        let known = self.import.holders_of_emails(&emails).await?;
-        let fitted: Vec<String> = users.iter().map(|user| super::names::fit(&user.name.to_lowercase())).collect();
-        let mut taken = self.import.holders_of_usernames(&fitted).await?;
-        let mut new = Vec::new();
-        let mut balance = self.progress.balance.clone();
-        for (user, email) in users.iter().zip(&emails) {
-            let id: UserId = self.import.id("user", &user.id, Timestamp::default());
-            taken.retain(|_, holder| *holder != id);
-            balance.users.read += 1;
-            let (username, changes) = usernames.give(&user.name, |name| taken.contains_key(name));
-            if let Some(holder) = known.get(email).filter(|holder| **holder != id) {
-                balance.users.refuse(1, "the e-mail address has an account, which is used");
-                self.people.insert(user.id.clone(), (*holder, username));
-                continue;
-            }
-            for change in changes {
-                *balance.renamed.entry(change.reason().to_owned()).or_default() += 1;
-            }
-            let (first_name, last_name) = names(user);
-            self.people.insert(user.id.clone(), (id, username.clone()));
-            let created_at = self.import.now();
-            new.push(import::Person { id, email: email.clone(), username, first_name, last_name, created_at });
-        }
-        if !is_done {
-            self.write_people(&new, balance, users.len()).await?;
-        }
-        Ok(())
-    }
-}
-
-impl Slack {
-    async fn write_people(&mut self, new: &[import::Person], mut balance: Balance, read: usize) -> Result<()> {
-        balance.users.wrote(new.len());
-        let next = Progress { people: self.progress.people + read, balance, ..self.progress.clone() };
-        let written = self.import.people(new, &serde_json::to_string(&next)?).await?;
-        self.progress = next;
-        // Those that an earlier import brought in were counted as written before it was known.
-        let known = new.len() - written;
-        self.progress.balance.users.written -= known as u64;
-        self.progress.balance.users.refuse(known, ALREADY_THERE);
-        Ok(())
+        let creators = self.export.channels.readable.iter().filter_map(|channel| channel.creator.as_ref());
+        let all = creators.chain(self.export.users.readable.iter().map(|user| &user.id));
+        all.filter_map(|id| self.people.get(id)).map(|(user, _)| *user).next().context("the export has no people")
     }
 
     async fn import_workspace(&mut self, owner: UserId, name: &str) -> Result<()> {
@@ -161,43 +150,76 @@ impl Slack {
             self.people.values().map(|(user, _)| *user).filter(|user| *user != owner).collect();
         members.sort_unstable();
         let next = Progress { has_workspace: true, ..self.progress.clone() };
-        self.import.workspace(self.workspace, name, &members, &serde_json::to_string(&next)?).await?;
+        self.import.workspace(self.workspace, name, &members, &next.text()).await?;
         self.progress = next;
         Ok(())
     }
 
     /// Channels are opened in each run, for what follows asks who is in them; they are counted once.
     async fn import_channels(&mut self, owner: UserId) -> Result<()> {
-        for at in 0..self.export.channels.len() {
+        let mut ids = HashSet::new();
+        for at in 0..self.export.channels.readable.len() {
             let channel = self.channel(at, owner);
-            let is_counted = at < self.progress.channels;
+            let is_repeated = !ids.insert(channel.id);
             let mut next = self.progress.clone();
-            if !is_counted {
-                next.channels += 1;
-                next.balance.channels.read += 1;
-                next.balance.channels.wrote(1);
+            next.channels += 1;
+            next.balance.channels.read += 1;
+            let (mut written, mut known) = (next.clone(), next.clone());
+            written.balance.channels.wrote(1);
+            known.balance.channels.refuse(1, ALREADY_THERE);
+            let said = if at < self.progress.channels { self.progress.text() } else { written.text() };
+            let opened = match (is_repeated, &said) {
+                (true, _) => Err("a channel with this id stands before it".to_owned()),
+                (false, said) => self.open(&channel, said).await?,
+            };
+            let counted = match &opened {
+                Ok(true) => written,
+                Ok(false) => known,
+                Err(reason) => {
+                    let export::Channel { id, name, .. } = &self.export.channels.readable[at];
+                    next.balance.channels.refuse(1, reason);
+                    next.balance.name("channel", &format!("{id} {name}"), reason);
+                    self.refused.insert(name.clone(), format!("their channel was refused: {reason}"));
+                    next
+                }
+            };
+            self.opened.push(opened.is_ok().then_some(Opened { id: channel.id, created_at: channel.created_at }));
+            if at >= self.progress.channels {
+                self.progress = counted;
+                self.name_time_of_creation(at);
             }
-            let is_new = self.import.channel(self.workspace, &channel, &serde_json::to_string(&next)?).await?;
-            if !is_counted && !is_new {
-                next.balance.channels.written -= 1;
-                next.balance.channels.refuse(1, ALREADY_THERE);
-            }
-            self.progress = next;
         }
         Ok(())
     }
 
+    /// Whether the channel is new; or why it is refused.
+    async fn open(&mut self, channel: &import::Channel, said: &str) -> Result<Result<bool, String>> {
+        match self.import.channel(self.workspace, channel, said).await {
+            Ok(is_new) => Ok(Ok(is_new)),
+            Err(CommandError::Refused(refusal)) => Ok(Err(refusal.detail.into_owned())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn name_time_of_creation(&mut self, at: usize) {
+        let channel = &self.export.channels.readable[at];
+        if channel.created.and_then(export::seconds_since_1970).is_none() {
+            let why = "when it was made can't be read: the time of the import stands instead";
+            self.progress.balance.name("channel", &format!("{} {}", channel.id, channel.name), why);
+        }
+    }
+
     fn channel(&self, at: usize, owner: UserId) -> import::Channel {
-        let channel = &self.export.channels[at];
+        let channel = &self.export.channels.readable[at];
         let known = |id: &String| self.people.get(id).map(|(user, _)| *user);
         import::Channel {
             id: self.channel_id(&channel.id),
             name: channel.name.clone(),
             description: Some(channel.purpose.value.chars().take(1_000).collect::<String>())
                 .filter(|text| !text.is_empty()),
-            is_private: false,
+            is_private: channel.is_private,
             creator: channel.creator.as_ref().and_then(known).unwrap_or(owner),
-            created_at: Timestamp(channel.created * 1_000),
+            created_at: channel.created.and_then(export::seconds_since_1970).unwrap_or_else(|| self.import.now()),
         }
     }
 
@@ -208,19 +230,5 @@ impl Slack {
 
 /// What was counted as read, but had been written by an earlier import.
 const ALREADY_THERE: &str = "already there from an earlier import";
-
-fn names(user: &export::User) -> (String, String) {
-    let whole = [&user.profile.real_name, &user.real_name].into_iter().flatten().find(|name| !name.trim().is_empty());
-    let whole = whole.unwrap_or(&user.name).trim();
-    let (first, last) = whole.split_once(char::is_whitespace).unwrap_or((whole, ""));
-    let cut = |name: &str| name.trim().chars().take(NAME_CHARS_MAX).collect::<String>();
-    let or_dash = |name: String| if name.is_empty() { "-".to_owned() } else { name };
-    (or_dash(cut(first)), or_dash(cut(last)))
-}
-
-fn email(user: &export::User) -> String {
-    match &user.profile.email {
-        Some(email) if is_email(email) => email.clone(),
-        Some(_) | None => format!("{}@slack.invalid", user.id.to_lowercase()),
-    }
-}
+/// Why an entry that is no JSON of the right kind is refused.
+const UNREADABLE: &str = "it can't be read";

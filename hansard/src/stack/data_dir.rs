@@ -30,6 +30,10 @@ impl DataDir {
     pub fn nats(&self) -> PathBuf {
         self.0.join("nats")
     }
+    /// Whether a stack was made here, running or not.
+    pub fn has_stack(&self) -> bool {
+        self.0.join(super::state::FILE).exists() || self.postgres().exists()
+    }
     pub(super) fn log_of(&self, server: &str) -> PathBuf {
         self.0.join(format!("{server}.log"))
     }

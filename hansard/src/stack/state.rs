@@ -5,7 +5,7 @@ use runtime::id::{Ids, SystemIds};
 use serde::{Deserialize, Serialize};
 use std::{fmt::Write, fs, io};
 
-const FILE: &str = "stack.json";
+pub(super) const FILE: &str = "stack.json";
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -6,7 +6,7 @@ use crate::{
     testing::{NOON, World},
 };
 use domain::{
-    ConversationId, MessageId, Personal, Sequence, UserId,
+    Aggregate, ConversationId, MessageId, Personal, Sequence, UserId,
     conversation::{Conversation, ConversationChanges, ConversationEvent, History},
     inbox::{Direction, Inbox, InboxEvent, inbox_id},
     message::{Message, MessageEvent},
@@ -168,4 +168,19 @@ async fn readers_are_those_who_marked_it_read_and_could_see_it() {
     world.record::<Conversation>(id, vec![ConversationEvent::Updated(shared)]).await;
     world.project(1).await;
     assert_eq!(readers(first).await.len(), 2);
+}
+
+#[tokio::test]
+async fn of_a_message_that_the_log_has_sent_twice_the_first_stays_and_all_goes_on() {
+    let world = World::new().await;
+    let alice = world.register("alice").await;
+    let id = group(&world, "Twice", &[alice]).await;
+    let message = say(&world, id, alice, "once").await;
+    let sent = world.store.read_stream(Message::TYPE, &message.to_string(), Sequence(0)).await.unwrap();
+    world.record::<Message>(message, vec![sent[0].decode().unwrap()]).await;
+    let later = say(&world, id, alice, "later").await;
+    world.project(2).await;
+    let page = page(&world.views, alice, id, Cursor::Offset(0), 10).await.unwrap();
+    assert_eq!(page.messages.iter().map(|message| message.id).collect::<Vec<_>>(), [later, message]);
+    assert_eq!(page.messages[1].sequence, Sequence(1));
 }

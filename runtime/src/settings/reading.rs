@@ -7,7 +7,7 @@ use super::{
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, HashMap},
-    fmt, io,
+    fmt, fs, io,
     path::Path,
 };
 use url::Url;
@@ -193,18 +193,16 @@ fn database_url(host: &str, port: &str, user: &str, password: Option<&str>, data
 }
 
 fn dotenv(path: &Path) -> Result<HashMap<String, String>, DotenvError> {
-    let lines = match dotenvy::from_path_iter(path) {
-        Ok(lines) => lines,
-        Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(HashMap::new()),
-        Err(error) => return Err(DotenvError::unreadable(&error, None)),
+    let file = match fs::read_to_string(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashMap::new()),
+        Err(error) => return Err(DotenvError { what: error.to_string(), place: String::new() }),
     };
     let mut variables = HashMap::new();
-    let mut last = None;
-    for line in lines {
-        let (name, text) = line.map_err(|error| DotenvError::unreadable(&error, last.as_deref()))?;
+    for line in dotenvy::from_read_iter(file.as_bytes()) {
+        let (name, text) = line.map_err(|error| DotenvError::unreadable(&error, &file))?;
         // The first one counts, as it does for others who read such files.
-        variables.entry(name.clone()).or_insert(text);
-        last = Some(name);
+        variables.entry(name).or_insert(text);
     }
     Ok(variables)
 }
@@ -218,13 +216,15 @@ pub struct DotenvError {
 }
 
 impl DotenvError {
-    fn unreadable(error: &dotenvy::Error, after: Option<&str>) -> Self {
-        let what = match error {
-            dotenvy::Error::LineParse(..) => "a line is not NAME=value".to_owned(),
-            dotenvy::Error::Io(error) => error.to_string(),
-            other => other.to_string(),
+    fn unreadable(error: &dotenvy::Error, file: &str) -> Self {
+        let dotenvy::Error::LineParse(line, _) = error else {
+            return Self { what: error.to_string(), place: String::new() };
         };
-        Self { what, place: after.map_or_else(String::new, |name| format!(", after {name}")) }
+        // What it quotes may go on over several lines, where a quote isn't closed: the first is the one to look at.
+        let first = line.lines().next().unwrap_or_default();
+        let number = file.lines().position(|known| known.starts_with(first)).map(|before| before + 1);
+        let what = "a line is not NAME=value".to_owned();
+        Self { what, place: number.map_or_else(String::new, |number| format!(", line {number}")) }
     }
 }
 
@@ -348,9 +348,15 @@ mod tests {
     #[test]
     fn a_broken_line_of_dotenv_is_placed_but_not_shown() {
         let file = std::env::temp_dir().join(format!("hansard-dotenv-{}", std::process::id()));
-        std::fs::write(&file, "PORT=3001\nJWT_SECRET 'hunter2\n").unwrap();
-        let text = dotenv(&file).expect_err("the second line is broken").to_string();
-        std::fs::remove_file(&file).unwrap();
-        assert_eq!(text, ".env can't be read: a line is not NAME=value, after PORT");
+        for (content, line) in [
+            ("PORT=3001\nJWT_SECRET 'hunter2\n", 2),
+            ("# ours\n\nPORT=3001\nhunter2 is all it says # really\nBIND=::1\n", 4),
+            ("PORT=3001\n\nJWT_SECRET='hunter2\nBIND=::1\n", 3),
+        ] {
+            fs::write(&file, content).unwrap();
+            let text = dotenv(&file).expect_err("a line is broken").to_string();
+            assert_eq!(text, format!(".env can't be read: a line is not NAME=value, line {line}"));
+        }
+        fs::remove_file(&file).unwrap();
     }
 }
