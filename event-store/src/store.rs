@@ -41,11 +41,19 @@ pub struct StreamNames {
     pub stream: String,
     /// What subjects begin with, without a dot at the end.
     pub subjects: String,
+    /// The same for the stream without personal fields.
+    pub analytics_stream: String,
+    pub analytics_subjects: String,
 }
 
 impl Default for StreamNames {
     fn default() -> Self {
-        Self { stream: "HANSARD_EVENTS".to_owned(), subjects: "hansard.events".to_owned() }
+        Self {
+            stream: "HANSARD_EVENTS".to_owned(),
+            subjects: "hansard.events".to_owned(),
+            analytics_stream: "HANSARD_ANALYTICS".to_owned(),
+            analytics_subjects: "hansard.analytics".to_owned(),
+        }
     }
 }
 
