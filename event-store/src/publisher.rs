@@ -5,6 +5,7 @@
 //! must stand before it, and the stream takes only one of them.
 
 mod carrier;
+mod consumers;
 mod edition;
 mod lease;
 mod stream;

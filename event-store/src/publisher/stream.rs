@@ -1,6 +1,6 @@
 //! A stream beside the log: made where there is none, and made anew where it is not the log's beginning, event by event.
 
-use super::edition::Edition;
+use super::{consumers, edition::Edition};
 use crate::{EventStore, StoreError, carried};
 use async_nats::jetstream::{
     Context, ErrorCode,
@@ -20,16 +20,19 @@ pub(super) async fn bring_in_step(
     store: &EventStore,
     edition: &Edition,
 ) -> Result<i64, StoreError> {
-    match jetstream.get_stream(&edition.stream).await {
-        Ok(stream) => keep_or_replace(jetstream, store, edition, &stream).await,
+    let last = match jetstream.get_stream(&edition.stream).await {
+        Ok(stream) => keep_or_replace(jetstream, store, edition, &stream).await?,
         Err(error) => match error.kind() {
             GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
                 make(jetstream, edition).await?;
-                Ok(0)
+                0
             }
-            _ => Err(StoreError::nats(error)),
+            _ => return Err(StoreError::nats(error)),
         },
-    }
+    };
+    // Those of a stream that was replaced just now, or by a process that didn't live to do it.
+    consumers::bring_back(jetstream, store, edition).await?;
+    Ok(last)
 }
 
 async fn keep_or_replace(
@@ -41,6 +44,9 @@ async fn keep_or_replace(
     let info = stream.cached_info();
     if let Some(fault) = fault(stream, store, edition).await? {
         warn!(stream = edition.stream, fault, "the stream is not the log and is made anew from it");
+        if is_of_this_log(info, edition) {
+            consumers::note(jetstream, store, edition).await?;
+        }
         jetstream.delete_stream(&edition.stream).await.map_err(StoreError::nats)?;
         make(jetstream, edition).await?;
         return Ok(0);

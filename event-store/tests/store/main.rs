@@ -7,6 +7,7 @@ mod append;
 mod audit;
 mod cast;
 mod claim;
+mod consumers;
 mod feed;
 mod keys;
 mod log;
