@@ -4,13 +4,14 @@ use crate::{
     Append, AppendError, Appended, Keyring, StoreError,
     appender::{Appender, Outcome},
     cache::AggregateCache,
+    snapshot,
 };
 use domain::Position;
 use futures::StreamExt;
 use runtime::{clock::Clock, id::Ids};
 use sqlx::PgPool;
 use std::sync::{Arc, Weak};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tracing::warn;
 use uuid::Uuid;
 
@@ -66,6 +67,7 @@ struct Inner {
     keyring: Keyring,
     ids: Arc<dyn Ids>,
     cache: AggregateCache,
+    snapshot_turns: Arc<Semaphore>,
     log_id: Uuid,
     appender: Appender,
     names: StreamNames,
@@ -86,6 +88,7 @@ impl EventStore {
             keyring: config.keyring,
             ids: config.ids,
             cache: AggregateCache::new(),
+            snapshot_turns: Arc::new(Semaphore::new(snapshot::WRITERS)),
             log_id,
             appender,
             names: config.names,
@@ -131,6 +134,10 @@ impl EventStore {
 
     pub(crate) fn names(&self) -> &StreamNames {
         &self.0.names
+    }
+
+    pub(crate) fn snapshot_turns(&self) -> &Arc<Semaphore> {
+        &self.0.snapshot_turns
     }
 
     pub(crate) fn cache(&self) -> &AggregateCache {

@@ -14,4 +14,5 @@ mod log;
 mod lost;
 mod order;
 mod publisher;
+mod snapshot;
 mod stock;
