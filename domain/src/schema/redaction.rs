@@ -69,7 +69,9 @@ impl Rule {
                 let default = Self::default();
                 let rule = self.items.as_deref().unwrap_or(&default);
                 items.retain(|item| !is_marked(item) && !rule.is_personal);
-                items.iter_mut().for_each(|item| rule.redact(item));
+                for item in items {
+                    rule.redact(item);
+                }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }

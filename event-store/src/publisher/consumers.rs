@@ -105,14 +105,14 @@ async fn make(jetstream: &Context, stream: &str, name: &str, acked: i64, config:
     let answer = jetstream.request(format!("CONSUMER.DURABLE.CREATE.{stream}.{name}"), &ask);
     match answer.await.map_err(StoreError::nats)? {
         Response::Ok(Made {}) => {
-            info!(stream, consumer = name, acked, "a durable consumer was made again where it had acked")
+            info!(stream, consumer = name, acked, "a durable consumer was made again where it had acked");
         }
         Response::Err { error } if error.error_code() == ErrorCode::CONSUMER_ALREADY_EXISTS => {
             info!(stream, consumer = name, "its owner has made a durable consumer again already");
         }
         // Said once and not tried for ever: the others wait for theirs.
         Response::Err { error } => {
-            warn!(%error, stream, consumer = name, acked, "a durable consumer was not made again")
+            warn!(%error, stream, consumer = name, acked, "a durable consumer was not made again");
         }
     }
     Ok(())
