@@ -14,5 +14,6 @@ mod log;
 mod lost;
 mod order;
 mod publisher;
+mod record;
 mod snapshot;
 mod stock;
