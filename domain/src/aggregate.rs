@@ -1,5 +1,9 @@
 //! [`Aggregate`]: how a slice decides on a command and remembers its events.
 
+mod snapshot;
+
+pub use snapshot::Snapshots;
+
 use crate::{KeyScope, Position, Refusal, Timestamp, UserId};
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
@@ -39,4 +43,9 @@ pub trait Aggregate: Clone + Default + Send + Sync + 'static {
 
     /// Whose key seals the personal fields of the next events, once they are applied. None where there are none.
     fn key_scope(&self) -> Option<KeyScope>;
+
+    /// How the state is written down where its stream is long. None: streams stay short.
+    fn snapshots() -> Option<&'static Snapshots<Self>> {
+        None
+    }
 }

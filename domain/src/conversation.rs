@@ -1,7 +1,7 @@
 //! [`Conversation`]: who talks together, where, and by which rules. Direct, group and channel are types of it.
 
 use crate::{
-    Aggregate, Context, DomainEvent, KeyScope, Kind, Position, Refusal, Timestamp, UserId, WorkspaceId,
+    Aggregate, Context, DomainEvent, KeyScope, Kind, Position, Refusal, Snapshots, Timestamp, UserId, WorkspaceId,
     limits::{DESCRIPTION_CHARS_MAX, is_name, is_printable, is_web_url, tidy},
 };
 use schemars::JsonSchema;
@@ -194,14 +194,14 @@ impl From<ConversationError> for Refusal {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Participant {
     pub role: Role,
     /// Where in the log they joined: with [`History::Joined`] nothing before it is theirs to read.
     pub joined_at: Position,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum Status {
     #[default]
     Absent,
@@ -209,7 +209,7 @@ enum Status {
     Deleted,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conversation {
     status: Status,
     pub r#type: ConversationType,
@@ -399,6 +399,8 @@ impl Conversation {
     }
 }
 
+const SNAPSHOTS: &Snapshots<Conversation> = &Snapshots::of(include_bytes!("conversation.rs"));
+
 impl Aggregate for Conversation {
     const TYPE: &'static str = "conversation";
     type Command = ConversationCommand;
@@ -504,6 +506,10 @@ impl Aggregate for Conversation {
 
     fn key_scope(&self) -> Option<KeyScope> {
         None
+    }
+
+    fn snapshots() -> Option<&'static Snapshots<Self>> {
+        Some(SNAPSHOTS)
     }
 }
 

@@ -1,8 +1,8 @@
 //! [`Inbox`]: one person's side of one conversation. A stream of its own, so that reading never contends with sending.
 
 use crate::{
-    Aggregate, Context, ConversationId, DomainEvent, KeyScope, Kind, MessageId, Position, Refusal, Sequence, Timestamp,
-    UserId,
+    Aggregate, Context, ConversationId, DomainEvent, KeyScope, Kind, MessageId, Position, Refusal, Sequence, Snapshots,
+    Timestamp, UserId,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -79,7 +79,7 @@ impl From<InboxError> for Refusal {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inbox {
     /// The mark stands here or later: it starts where the person joined, and starts there again when they come back,
     /// which this stream does not know.
@@ -87,6 +87,8 @@ pub struct Inbox {
     is_muted: bool,
     is_pinned: bool,
 }
+
+const SNAPSHOTS: &Snapshots<Inbox> = &Snapshots::of(include_bytes!("inbox.rs"));
 
 impl Aggregate for Inbox {
     const TYPE: &'static str = "inbox";
@@ -145,6 +147,10 @@ impl Aggregate for Inbox {
 
     fn key_scope(&self) -> Option<KeyScope> {
         None
+    }
+
+    fn snapshots() -> Option<&'static Snapshots<Self>> {
+        Some(SNAPSHOTS)
     }
 }
 

@@ -19,7 +19,7 @@ pub mod time;
 pub mod user;
 pub mod workspace;
 
-pub use aggregate::{Aggregate, Context, DomainEvent};
+pub use aggregate::{Aggregate, Context, DomainEvent, Snapshots};
 pub use id::{
     CommandId, ConversationId, EventId, MessageId, Position, ReactionId, Sequence, SessionId, UserId, WorkspaceId,
 };

@@ -10,7 +10,7 @@ pub use mention::{candidates, names_mentioned};
 
 use crate::{
     Aggregate, Context, ConversationId, DomainEvent, KeyScope, Kind, MessageId, Personal, Position, ReactionId,
-    Refusal, Timestamp, UserId, limits::CONTENT_CHARS_MAX,
+    Refusal, Snapshots, Timestamp, UserId, limits::CONTENT_CHARS_MAX,
 };
 use emoji::is_emoji;
 use schemars::JsonSchema;
@@ -206,14 +206,14 @@ impl From<MessageError> for Refusal {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reaction {
     pub id: ReactionId,
     pub emoji: String,
     pub user: UserId,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Sent {
     conversation: ConversationId,
     sender: UserId,
@@ -223,7 +223,7 @@ struct Sent {
     is_deleted: bool,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     sent: Option<Sent>,
     reactions: Vec<Reaction>,
@@ -320,6 +320,8 @@ impl Message {
     }
 }
 
+const SNAPSHOTS: &Snapshots<Message> = &Snapshots::of(include_bytes!("message.rs"));
+
 impl Aggregate for Message {
     const TYPE: &'static str = "message";
     type Command = MessageCommand;
@@ -401,6 +403,10 @@ impl Aggregate for Message {
             conversation: sent.conversation,
             quarter: sent.created_at.quarter(),
         })
+    }
+
+    fn snapshots() -> Option<&'static Snapshots<Self>> {
+        Some(SNAPSHOTS)
     }
 }
 

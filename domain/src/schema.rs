@@ -1,9 +1,11 @@
 //! [`event_schemas`]: a JSON Schema for each event type and version, taken from the Rust types; and
-//! [`breaking_changes`]: what may not happen to one while its version stays.
+//! [`breaking_changes`]: what may not happen to one while its version stays. [`Redaction`] leaves out what they mark.
 
 mod compatibility;
+mod redaction;
 
 pub use compatibility::breaking_changes;
+pub use redaction::Redaction;
 
 use crate::{
     DomainEvent, audit::AuditEvent, conversation::ConversationEvent, inbox::InboxEvent, message::MessageEvent,

@@ -1,7 +1,8 @@
 //! [`User`]: a person with an account. What is secret of them (passwords, tokens) is no event and lives elsewhere.
 
 use crate::{
-    Aggregate, Context, DomainEvent, KeyScope, Kind, Personal, Position, Refusal, SessionId, Timestamp, UserId,
+    Aggregate, Context, DomainEvent, KeyScope, Kind, Personal, Position, Refusal, SessionId, Snapshots, Timestamp,
+    UserId,
     limits::{is_name, is_web_url, tidy},
 };
 use schemars::JsonSchema;
@@ -138,7 +139,7 @@ impl From<UserError> for Refusal {
     }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// The stream's own name: its personal fields are sealed under this person's key.
     id: Option<UserId>,
@@ -174,6 +175,8 @@ impl User {
         if self.id == Some(actor) { Ok(()) } else { Err(UserError::NotOneself) }
     }
 }
+
+const SNAPSHOTS: &Snapshots<User> = &Snapshots::of(include_bytes!("user.rs"));
 
 impl Aggregate for User {
     const TYPE: &'static str = "user";
@@ -275,6 +278,10 @@ impl Aggregate for User {
     fn key_scope(&self) -> Option<KeyScope> {
         // Of a failed login for an address that nobody has, nothing personal is kept, and no key is made.
         self.id.filter(|_| self.is_registered).map(KeyScope::Person)
+    }
+
+    fn snapshots() -> Option<&'static Snapshots<Self>> {
+        Some(SNAPSHOTS)
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`Workspace`]: people who share channels, and how they come in.
 
 use crate::{
-    Aggregate, Context, DomainEvent, KeyScope, Kind, Position, Refusal, Timestamp, UserId,
+    Aggregate, Context, DomainEvent, KeyScope, Kind, Position, Refusal, Snapshots, Timestamp, UserId,
     limits::{DESCRIPTION_CHARS_MAX, is_name, is_printable, is_web_url, tidy},
 };
 use schemars::JsonSchema;
@@ -153,7 +153,7 @@ impl From<WorkspaceError> for Refusal {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InviteLink {
     pub role: WorkspaceRole,
     pub expires_at: Option<Timestamp>,
@@ -162,7 +162,7 @@ pub struct InviteLink {
     pub created_by: UserId,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Workspace {
     owner: Option<UserId>,
     is_deleted: bool,
@@ -260,6 +260,8 @@ impl Workspace {
     }
 }
 
+const SNAPSHOTS: &Snapshots<Workspace> = &Snapshots::of(include_bytes!("workspace.rs"));
+
 impl Aggregate for Workspace {
     const TYPE: &'static str = "workspace";
     type Command = WorkspaceCommand;
@@ -355,6 +357,10 @@ impl Aggregate for Workspace {
 
     fn key_scope(&self) -> Option<KeyScope> {
         None
+    }
+
+    fn snapshots() -> Option<&'static Snapshots<Self>> {
+        Some(SNAPSHOTS)
     }
 }
 

@@ -9,7 +9,7 @@ use domain::{
     conversation::ConversationEvent,
     inbox::InboxEvent,
     message::MessageEvent,
-    schema::{event_schemas, version_of},
+    schema::{Redaction, event_schemas, version_of},
     user::UserEvent,
     workspace::WorkspaceEvent,
 };
@@ -144,4 +144,33 @@ fn a_payload_that_is_not_yet_sealed_does_not_fit() {
     let schema = schema("message.edited", 1);
     let payload = json!({"content": {"$plain": "secret"}, "editedAt": "2026-01-31T08:00:00.000Z"});
     assert!(!jsonschema::is_valid(&schema, &payload));
+}
+
+/// Texts of personal fields, and the payload with those fields taken out by hand.
+fn without_personal(schema: &Value, payload: &Value) -> (Vec<String>, Value) {
+    let mut texts = Vec::new();
+    let mut kept = payload.clone();
+    kept.as_object_mut().expect("a payload is an object").retain(|name, value| {
+        let is_personal = schema["properties"][name]["x-personal"] == true;
+        if is_personal {
+            texts.push(value.to_string());
+        }
+        !is_personal
+    });
+    (texts, kept)
+}
+
+#[test]
+fn a_redacted_event_lacks_its_personal_fields_and_nothing_else() {
+    let redaction = Redaction::by_schemas();
+    let mut seen = 0;
+    for (blame, name, version, payload) in instances() {
+        let (texts, kept) = without_personal(&schema(&name, version), &payload);
+        let mut redacted = payload;
+        redaction.redact(&name, &mut redacted);
+        assert_eq!(redacted, kept, "{blame}");
+        assert!(texts.iter().all(|text| !redacted.to_string().contains(text)), "{blame}");
+        seen += texts.len();
+    }
+    assert!(seen > 10, "only {seen} personal fields were seen");
 }

@@ -1,15 +1,16 @@
 //! Laws that hold for every order of commands and for every text.
 
 use domain::{
-    Aggregate, Context, ConversationId, KeyScope, MessageId, Position, ReactionId, Sequence, Timestamp, UserId,
-    WorkspaceId,
+    Aggregate, Context, ConversationId, KeyScope, MessageId, Position, ReactionId, Sequence, SessionId, Timestamp,
+    UserId, WorkspaceId,
     conversation::{Conversation, ConversationChanges, ConversationCommand, ConversationType, History, Role},
     inbox::{Direction, Inbox, InboxCommand, InboxEvent},
     message::{Message, MessageCommand, MessageType, NewMessage, candidates, names_mentioned},
-    user::is_username,
+    user::{RevocationReason, SystemRole, User, UserCommand, is_username},
+    workspace::{Workspace, WorkspaceCommand, WorkspaceRole},
 };
 use proptest::{collection::vec, prelude::*, sample::select};
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt::Debug};
 use uuid::Uuid;
 
 /// Alice, Bob, Carol and as many more as are needed.
@@ -111,7 +112,109 @@ fn reading() -> impl Strategy<Value = Reading> {
     ]
 }
 
+fn workspace_command() -> impl Strategy<Value = WorkspaceCommand> {
+    use WorkspaceCommand as C;
+    let code = || select(vec!["one", "two", "three"]).prop_map(str::to_owned);
+    let role = || select(vec![WorkspaceRole::Guest, WorkspaceRole::Member, WorkspaceRole::Admin]);
+    prop_oneof![
+        2 => Just(C::Create { name: "Acme".to_owned(), description: None, avatar_url: None }),
+        1 => Just(C::Delete),
+        6 => (code(), role(), proptest::option::of(1..4_u32)).prop_map(|(code_hash, role, max_uses)| {
+            C::CreateInviteLink { code_hash, role, expires_at: Some(Timestamp(1_769_900_000_001)), max_uses }
+        }),
+        2 => code().prop_map(|code_hash| C::RevokeInviteLink { code_hash }),
+        8 => code().prop_map(|code_hash| C::Join { code_hash }),
+        4 => people().prop_map(|user| C::Enrol { user, joined_at: Timestamp(7) }),
+        6 => (people(), role()).prop_map(|(user, role)| C::ChangeRole { user, role }),
+    ]
+}
+
+fn user_command() -> impl Strategy<Value = UserCommand> {
+    use UserCommand as C;
+    let session = || (0..5_u128).prop_map(|n| SessionId(Uuid::from_u128(n)));
+    let role = || select(vec![SystemRole::Admin, SystemRole::Auditor]);
+    let status = || select(vec![domain::user::Status::Away, domain::user::Status::Online]);
+    prop_oneof![
+        1 => Just(C::Register {
+            email: "ada@example.org".to_owned(),
+            username: "ada".to_owned(),
+            first_name: "Ada".to_owned(),
+            last_name: "Test".to_owned(),
+            created_at: Timestamp(0),
+        }),
+        3 => status().prop_map(|status| C::ChangeStatus { status, status_text: None }),
+        3 => session().prop_map(|session| C::LogIn { session, device: None, address: None }),
+        3 => session().prop_map(|session| C::RevokeSession { session, reason: RevocationReason::Ended }),
+        2 => role().prop_map(|role| C::GrantRole { role }),
+        2 => role().prop_map(|role| C::RevokeRole { role }),
+    ]
+}
+
+/// Written down after any of its events and folded on from there, the state is what all of them make of it.
+fn resumes_anywhere<A: Aggregate + PartialEq + Debug>(
+    id: &str,
+    orders: impl IntoIterator<Item = (UserId, A::Command)>,
+) -> Result<(), TestCaseError> {
+    let snapshots = A::snapshots().expect("it has snapshots");
+    let (mut whole, mut at, mut events) = (A::new(id), 0, Vec::new());
+    for (actor, command) in orders {
+        events.extend(order(&mut whole, &mut at, command, actor).unwrap_or_default());
+    }
+    let fold = |state: &mut A, from: usize, to: usize| {
+        for (event, at) in events[from..to].iter().zip(from + 1..) {
+            state.apply(event, Position(i64::try_from(at).expect("a few")));
+        }
+    };
+    for cut in 0..=events.len() {
+        let mut state = A::new(id);
+        fold(&mut state, 0, cut);
+        let mut resumed = (snapshots.read)(&(snapshots.write)(&state).expect("it is written")).expect("it is read");
+        prop_assert_eq!(&resumed, &state);
+        fold(&mut resumed, cut, events.len());
+        prop_assert_eq!(&resumed, &whole);
+    }
+    Ok(())
+}
+
 proptest! {
+    #[test]
+    fn a_conversation_goes_on_from_a_snapshot(orders in vec((people(), conversation_command()), 1..60)) {
+        resumes_anywhere::<Conversation>("c", orders)?;
+    }
+
+    #[test]
+    fn a_workspace_goes_on_from_a_snapshot(orders in vec((people(), workspace_command()), 1..60)) {
+        resumes_anywhere::<Workspace>("w", orders)?;
+    }
+
+    #[test]
+    fn a_person_goes_on_from_a_snapshot(orders in vec(user_command(), 1..40)) {
+        resumes_anywhere::<User>(&person(0).to_string(), orders.into_iter().map(|command| (person(0), command)))?;
+    }
+
+    #[test]
+    fn a_message_goes_on_from_a_snapshot(orders in vec((people(), message_command()), 1..40)) {
+        let numbered = orders.into_iter().zip(0_u128..).map(|((actor, command), n)| match command {
+            MessageCommand::React { emoji, .. } => (actor, MessageCommand::React { reaction: ReactionId(Uuid::from_u128(n)), emoji }),
+            other => (actor, other),
+        });
+        resumes_anywhere::<Message>("m", std::iter::once((person(0), hello())).chain(numbered))?;
+    }
+
+    #[test]
+    fn an_inbox_goes_on_from_a_snapshot(marks in vec((1..=20_i64, any::<bool>()), 1..40)) {
+        let (conversation, message) = (ConversationId(Uuid::from_u128(0x21)), MessageId(Uuid::from_u128(0x31)));
+        let orders = marks.into_iter().map(|(sequence, is_read)| {
+            let sequence = Sequence(sequence);
+            (person(1), if is_read {
+                InboxCommand::MarkRead { conversation, message, sequence }
+            } else {
+                InboxCommand::MarkUnread { conversation, message, sequence }
+            })
+        });
+        resumes_anywhere::<Inbox>("i", orders)?;
+    }
+
     #[test]
     fn reading_a_text_for_names_never_panics(text in any::<String>()) {
         names_mentioned(&text);

@@ -1,9 +1,8 @@
 //! The form in which JetStream carries an event: the payload as it is stored, and all else in headers, those of
 //! CloudEvents 1.0 among them.
 
-use crate::{RecordedEvent, StoreError, StreamNames, event::EventRow, leaf::LeafParts, upcast};
+use crate::{RecordedEvent, StoreError, event::EventRow, leaf::LeafParts, upcast};
 use async_nats::{HeaderMap, HeaderValue, Message};
-use bytes::Bytes;
 use domain::{EventId, Position, Sequence, Timestamp};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -47,17 +46,12 @@ struct Scope {
     workspace_id: Option<String>,
 }
 
-/// Subject, headers and body.
-pub(crate) fn carry(
-    row: &EventRow,
-    names: &StreamNames,
-    source: &Source,
-) -> Result<(String, HeaderMap, Bytes), StoreError> {
+/// Subject and headers; the subject begins with `subjects`.
+pub(crate) fn carry(row: &EventRow, subjects: &str, source: &Source) -> Result<(String, HeaderMap), StoreError> {
     let scope: Scope = serde_json::from_str(&row.metadata)
         .map_err(|error| StoreError::unreadable(format!("the metadata at position {}", row.position), error))?;
     let subject = format!(
-        "{}.{}.{}.{}",
-        names.subjects,
+        "{subjects}.{}.{}.{}",
         token(scope.workspace_id.as_deref().unwrap_or(NO_WORKSPACE)),
         // `message.sent` is two tokens.
         row.event_type,
@@ -80,7 +74,7 @@ pub(crate) fn carry(
         headers.insert(MESSAGE_SEQUENCE, sequence.to_string());
     }
     headers.insert(METADATA, row.metadata.as_str());
-    Ok((subject, headers, Bytes::from(row.payload.clone())))
+    Ok((subject, headers))
 }
 
 /// The event, as reading it from PostgreSQL would give it; none where the message is not in the form of [`carry`].

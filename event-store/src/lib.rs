@@ -21,6 +21,7 @@ mod migrate;
 pub mod publisher;
 mod read;
 pub mod record;
+mod snapshot;
 mod store;
 pub mod subscription;
 #[cfg(feature = "testing")]

@@ -14,6 +14,8 @@ pub struct Loaded<A> {
     pub message_sequence: Option<Sequence>,
     /// Of the last event that is folded in.
     pub last_position: Position,
+    /// Of the last event in the stream's newest snapshot, as far as is known here.
+    pub(crate) kept: Sequence,
 }
 
 impl<A> Clone for Loaded<A> {
@@ -29,7 +31,7 @@ impl<A: Aggregate> Loaded<A> {
     pub fn fresh(id: impl ToString) -> Self {
         let id = id.to_string();
         let state = Arc::new(A::new(&id));
-        Self { id, sequence: Sequence(0), state, message_sequence: None, last_position: Position(0) }
+        Self { id, sequence: Sequence(0), state, message_sequence: None, last_position: Position(0), kept: Sequence(0) }
     }
 
     /// Folds one more event in.
@@ -44,7 +46,7 @@ impl<A: Aggregate> Loaded<A> {
 }
 
 impl EventStore {
-    /// Folds the whole stream.
+    /// The state that the whole stream makes.
     pub async fn load<A: Aggregate>(&self, id: impl ToString) -> Result<Loaded<A>, StoreError> {
         let mut loaded = Loaded::fresh(id);
         self.refresh(&mut loaded).await?;
@@ -54,7 +56,10 @@ impl EventStore {
     /// Folds in what came after.
     pub async fn refresh<A: Aggregate>(&self, loaded: &mut Loaded<A>) -> Result<(), StoreError> {
         let rows: Vec<EventRow> = if loaded.sequence.0 == 0 {
-            self.stream_rows(A::TYPE, &loaded.id, 0).await?
+            match A::snapshots() {
+                Some(snapshots) => self.resume(loaded, snapshots).await?,
+                None => self.stream_rows(A::TYPE, &loaded.id, 0).await?,
+            }
         } else {
             // What follows stands after what is known, so that older partitions aren't opened.
             sqlx::query_as(&format!(
@@ -70,6 +75,7 @@ impl EventStore {
         for row in rows {
             loaded.fold(&row.try_into()?)?;
         }
+        self.keep_where_due(loaded);
         Ok(())
     }
 }

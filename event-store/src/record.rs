@@ -1,5 +1,9 @@
 //! The log as auditors read it: [`AuditedEvent`], with its proof and its personal fields opened.
 
+mod index;
+
+pub use index::{index_full_partitions, keep_indexed};
+
 use crate::{EventStore, RecordedEvent, StoreError, event::EventRow};
 use domain::{ConversationId, EventId, Position, Sequence, Timestamp, UserId};
 use serde::Serialize;

@@ -4,13 +4,14 @@ use crate::{
     Append, AppendError, Appended, Keyring, StoreError,
     appender::{Appender, Outcome},
     cache::AggregateCache,
+    snapshot,
 };
 use domain::Position;
 use futures::StreamExt;
 use runtime::{clock::Clock, id::Ids};
 use sqlx::PgPool;
 use std::sync::{Arc, Weak};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tracing::warn;
 use uuid::Uuid;
 
@@ -41,11 +42,19 @@ pub struct StreamNames {
     pub stream: String,
     /// What subjects begin with, without a dot at the end.
     pub subjects: String,
+    /// The same for the stream without personal fields.
+    pub analytics_stream: String,
+    pub analytics_subjects: String,
 }
 
 impl Default for StreamNames {
     fn default() -> Self {
-        Self { stream: "HANSARD_EVENTS".to_owned(), subjects: "hansard.events".to_owned() }
+        Self {
+            stream: "HANSARD_EVENTS".to_owned(),
+            subjects: "hansard.events".to_owned(),
+            analytics_stream: "HANSARD_ANALYTICS".to_owned(),
+            analytics_subjects: "hansard.analytics".to_owned(),
+        }
     }
 }
 
@@ -58,6 +67,7 @@ struct Inner {
     keyring: Keyring,
     ids: Arc<dyn Ids>,
     cache: AggregateCache,
+    snapshot_turns: Arc<Semaphore>,
     log_id: Uuid,
     appender: Appender,
     names: StreamNames,
@@ -78,6 +88,7 @@ impl EventStore {
             keyring: config.keyring,
             ids: config.ids,
             cache: AggregateCache::new(),
+            snapshot_turns: Arc::new(Semaphore::new(snapshot::WRITERS)),
             log_id,
             appender,
             names: config.names,
@@ -123,6 +134,10 @@ impl EventStore {
 
     pub(crate) fn names(&self) -> &StreamNames {
         &self.0.names
+    }
+
+    pub(crate) fn snapshot_turns(&self) -> &Arc<Semaphore> {
+        &self.0.snapshot_turns
     }
 
     pub(crate) fn cache(&self) -> &AggregateCache {

@@ -80,7 +80,13 @@ impl TestDatabase {
 
     /// Names on JetStream that no other test uses.
     pub fn names(&self) -> StreamNames {
-        StreamNames { stream: self.name.to_uppercase(), subjects: format!("{}.events", self.name) }
+        let stream = self.name.to_uppercase();
+        StreamNames {
+            analytics_stream: format!("{stream}_ANALYTICS"),
+            stream,
+            subjects: format!("{}.events", self.name),
+            analytics_subjects: format!("{}.analytics", self.name),
+        }
     }
 
     /// What [`TestDatabase::store`] opens, to be changed first.

@@ -117,6 +117,7 @@ impl Running {
         self.tasks.spawn(runner.run(self.shutdown.token()));
         let public_url = Some(self.settings.public_url());
         self.tasks.spawn(event_store::publisher::run(store.clone(), nats.clone(), public_url, self.shutdown.token()));
+        self.tasks.spawn(event_store::record::keep_indexed(store.clone(), self.shutdown.token()));
         self.tasks.spawn(sweep_sessions(self.process.commands.clone(), self.shutdown.clone()));
         self.is_worker = true;
     }

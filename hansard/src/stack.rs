@@ -60,6 +60,8 @@ pub struct Endpoints {
     /// As the owner, who is the private cluster's superuser.
     pub database_admin_url: String,
     pub nats_url: String,
+    /// As those who only read events without personal fields.
+    pub nats_analytics_url: String,
 }
 
 impl Endpoints {
@@ -77,6 +79,7 @@ impl Endpoints {
         }
         if wanted.nats {
             reading.supply("NATS_URL", self.nats_url.clone(), Source::Stack);
+            reading.supply("NATS_ANALYTICS_URL", self.nats_analytics_url.clone(), Source::Stack);
         }
     }
 }

@@ -116,7 +116,7 @@ settings! {
         "DATABASE_MAX_CONNECTIONS" database_max_connections: Count = "16", "connections that a process opens at most";
         "NATS_URL" nats_url: Option<NatsAddress>, "nats-server; embedded where unset";
         "NATS_ANALYTICS_URL" nats_analytics_url: Option<NatsAddress>,
-            "nats-server with the login of those who only read events";
+            "nats-server with the login of data teams, who only read events without personal fields";
         "NATS_CREDS" nats_creds: Option<PathBuf>, "credentials file for NATS_URL";
         "SEARCH_DIR" search_dir: Option<PathBuf>, "where the search index is kept; in the data directory where unset";
         "MEDIA_STORE" media_store: MediaStore = "local", "local or s3";

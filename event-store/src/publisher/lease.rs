@@ -2,14 +2,13 @@
 
 use crate::StoreError;
 use sqlx::{PgConnection, PgPool};
-use std::time::{Duration, Instant};
+use std::{convert::Infallible, time::Duration};
 
 const RETRY: Duration = Duration::from_millis(500);
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Lease {
     connection: PgConnection,
-    checked: Instant,
 }
 
 impl Lease {
@@ -23,21 +22,18 @@ impl Lease {
                     .await?;
             if is_mine {
                 // Out of the pool: nobody else may use this session, and its end ends the lease.
-                return Ok(Self { connection: connection.detach(), checked: Instant::now() });
+                return Ok(Self { connection: connection.detach() });
             }
             drop(connection);
             tokio::time::sleep(RETRY).await;
         }
     }
 
-    /// Fails where the session is gone, and the lease with it.
-    pub async fn check(&mut self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&mut self.connection).await?;
-        self.checked = Instant::now();
-        Ok(())
-    }
-
-    pub async fn check_now_and_then(&mut self) -> Result<(), StoreError> {
-        if self.checked.elapsed() > CHECK_EVERY { self.check().await } else { Ok(()) }
+    /// Fails once the session is gone, and the lease with it.
+    pub async fn hold(&mut self) -> Result<Infallible, StoreError> {
+        loop {
+            tokio::time::sleep(CHECK_EVERY).await;
+            sqlx::query("SELECT 1").execute(&mut self.connection).await?;
+        }
     }
 }

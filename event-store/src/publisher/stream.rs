@@ -1,5 +1,6 @@
-//! The stream beside the log: made where there is none, and made anew where it is not the log's beginning, event by event.
+//! A stream beside the log: made where there is none, and made anew where it is not the log's beginning, event by event.
 
+use super::{consumers, edition::Edition};
 use crate::{EventStore, StoreError, carried};
 use async_nats::jetstream::{
     Context, ErrorCode,
@@ -14,43 +15,59 @@ use tracing::{info, warn};
 const DUPLICATE_WINDOW: Duration = Duration::from_millis(100);
 
 /// Sees to it that the stream holds the log's first events, and nothing else. The last of them.
-pub(super) async fn bring_in_step(jetstream: &Context, store: &EventStore) -> Result<i64, StoreError> {
-    let name = &store.names().stream;
-    let stream = match jetstream.get_stream(name).await {
-        Ok(stream) => stream,
+pub(super) async fn bring_in_step(
+    jetstream: &Context,
+    store: &EventStore,
+    edition: &Edition,
+) -> Result<i64, StoreError> {
+    let last = match jetstream.get_stream(&edition.stream).await {
+        Ok(stream) => keep_or_replace(jetstream, store, edition, &stream).await?,
         Err(error) => match error.kind() {
             GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
-                make(jetstream, store).await?;
-                return Ok(0);
+                make(jetstream, edition).await?;
+                0
             }
             _ => return Err(StoreError::nats(error)),
         },
     };
-    if let Some(fault) = fault(&stream, store).await? {
-        warn!(stream = name, fault, "the stream is not the log and is made anew from it");
-        jetstream.delete_stream(name).await.map_err(StoreError::nats)?;
-        make(jetstream, store).await?;
+    // Those of a stream that was replaced just now, or by a process that didn't live to do it.
+    consumers::bring_back(jetstream, store, edition).await?;
+    Ok(last)
+}
+
+async fn keep_or_replace(
+    jetstream: &Context,
+    store: &EventStore,
+    edition: &Edition,
+    stream: &Stream,
+) -> Result<i64, StoreError> {
+    let info = stream.cached_info();
+    if let Some(fault) = fault(stream, store, edition).await? {
+        warn!(stream = edition.stream, fault, "the stream is not the log and is made anew from it");
+        if is_of_this_log(info, edition) {
+            consumers::note(jetstream, store, edition).await?;
+        }
+        jetstream.delete_stream(&edition.stream).await.map_err(StoreError::nats)?;
+        make(jetstream, edition).await?;
         return Ok(0);
     }
-    let info = stream.cached_info();
-    if !is_configured(info, store) {
-        jetstream.update_stream(config(store)).await.map_err(StoreError::nats)?;
+    if !is_configured(info, edition) {
+        jetstream.update_stream(config(edition)).await.map_err(StoreError::nats)?;
     }
     Ok(last(info))
 }
 
-async fn make(jetstream: &Context, store: &EventStore) -> Result<(), StoreError> {
-    jetstream.create_stream(config(store)).await.map_err(StoreError::nats)?;
-    info!(stream = store.names().stream, "the stream was made");
+async fn make(jetstream: &Context, edition: &Edition) -> Result<(), StoreError> {
+    jetstream.create_stream(config(edition)).await.map_err(StoreError::nats)?;
+    info!(stream = edition.stream, "the stream was made");
     Ok(())
 }
 
-fn config(store: &EventStore) -> Config {
-    let names = store.names();
+fn config(edition: &Edition) -> Config {
     Config {
-        name: names.stream.clone(),
-        description: Some(description(store)),
-        subjects: vec![format!("{}.>", names.subjects)],
+        name: edition.stream.clone(),
+        description: Some(edition.description.clone()),
+        subjects: vec![format!("{}.>", edition.subjects)],
         retention: RetentionPolicy::Limits,
         discard: DiscardPolicy::New,
         storage: StorageType::File,
@@ -64,13 +81,12 @@ fn config(store: &EventStore) -> Config {
     }
 }
 
-/// Which log the stream carries: a position means nothing in another's.
-pub(crate) fn description(store: &EventStore) -> String {
-    format!("the log {}: a message's sequence is its position", store.log_id())
+fn is_of_this_log(info: &Info, edition: &Edition) -> bool {
+    info.config.description.as_deref() == Some(&*edition.description)
 }
 
-fn is_configured(info: &Info, store: &EventStore) -> bool {
-    let wanted = config(store);
+fn is_configured(info: &Info, edition: &Edition) -> bool {
+    let wanted = config(edition);
     info.config.subjects == wanted.subjects
         && info.config.allow_direct == wanted.allow_direct
         && info.config.duplicate_window == wanted.duplicate_window
@@ -81,10 +97,10 @@ fn last(info: &Info) -> i64 {
 }
 
 /// Why the stream can't be gone on with; none where it is the log's beginning.
-async fn fault(stream: &Stream, store: &EventStore) -> Result<Option<&'static str>, StoreError> {
+async fn fault(stream: &Stream, store: &EventStore, edition: &Edition) -> Result<Option<&'static str>, StoreError> {
     let info = stream.cached_info();
     let (state, last) = (&info.state, last(info));
-    if info.config.description != Some(description(store)) {
+    if !is_of_this_log(info, edition) {
         return Ok(Some("it carries another log"));
     }
     if state.messages != state.last_sequence {

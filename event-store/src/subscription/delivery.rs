@@ -1,6 +1,6 @@
 //! [`Delivery`]: a durable pull consumer, and what comes of it.
 
-use crate::{EventStore, RecordedEvent, StoreError, carried, publisher};
+use crate::{EventStore, RecordedEvent, StoreError, carried, publisher::Edition};
 use async_nats::jetstream::{
     self,
     consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull},
@@ -45,7 +45,7 @@ impl Delivery {
     ) -> Result<Self, StoreError> {
         let jetstream = jetstream::new(nats.clone());
         let stream = jetstream.get_stream(&store.names().stream).await.map_err(StoreError::nats)?;
-        if stream.cached_info().config.description != Some(publisher::description(store)) {
+        if stream.cached_info().config.description != Some(Edition::events(store).description) {
             return Err(StoreError::Nats("the stream carries another log".to_owned()));
         }
         let consumer = consumer(&stream, name, after).await?;

@@ -2,14 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
 
+mod analytics;
 mod append;
 mod audit;
 mod cast;
 mod claim;
+mod consumers;
 mod feed;
 mod keys;
 mod log;
 mod lost;
 mod order;
 mod publisher;
+mod record;
+mod snapshot;
 mod stock;

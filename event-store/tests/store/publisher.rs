@@ -49,9 +49,13 @@ impl Published {
 
     /// Waits until the stream is the log, message by message.
     pub async fn settle(&self) {
+        self.settle_in(&self.stream_name()).await;
+    }
+
+    pub async fn settle_in(&self, name: &str) {
         let head = self.store.head().await.unwrap();
         for _ in 0..400 {
-            if let Ok(stream) = jetstream::new(self.nats.clone()).get_stream(self.stream_name()).await
+            if let Ok(stream) = jetstream::new(self.nats.clone()).get_stream(name).await
                 && stream.cached_info().state.last_sequence == u64::try_from(head.0).unwrap()
                 && stream.cached_info().state.messages == stream.cached_info().state.last_sequence
                 && self.is_log(&stream).await
@@ -88,9 +92,12 @@ impl Published {
 
 impl Drop for Published {
     fn drop(&mut self) {
-        let (nats, name) = (self.nats.clone(), self.stream_name());
+        let (nats, names) = (self.nats.clone(), self.database.names());
         // The server is shared and outlives the test; a stream that is left over costs it a little disk.
-        tokio::spawn(async move { jetstream::new(nats).delete_stream(name).await });
+        tokio::spawn(async move {
+            let _ = jetstream::new(nats.clone()).delete_stream(names.stream).await;
+            jetstream::new(nats).delete_stream(names.analytics_stream).await
+        });
     }
 }
 

@@ -31,6 +31,7 @@ pub async fn start(dir: &DataDir, servers: &Servers, state: &State, say: Say<'_>
         ("HANSARD_NATS_PORT", port.to_string()),
         ("HANSARD_NATS_STORE", DIRECTORY.to_owned()),
         ("HANSARD_NATS_PASSWORD", quoted(&state.nats_password)),
+        ("HANSARD_NATS_ANALYTICS_PASSWORD", quoted(&state.nats_analytics_password)),
         ("HANSARD_NATS_SYSTEM_PASSWORD", quoted(&state.nats_system_password)),
     ];
     let (run_dir, clear_tag) = (dir.clone(), tag.clone());

@@ -15,6 +15,9 @@ pub struct State {
     pub app_password: String,
     pub nats_port: u16,
     pub nats_password: String,
+    /// Made up where an earlier version of this knew no such login.
+    #[serde(default = "new_password")]
+    pub nats_analytics_password: String,
     pub nats_system_password: String,
     /// The servers that the owner of the directory has ready, while it has.
     pub ready: Option<Wanted>,
@@ -56,6 +59,7 @@ impl State {
             app_password: password(ids),
             nats_port: port::draw(ids),
             nats_password: password(ids),
+            nats_analytics_password: password(ids),
             nats_system_password: password(ids),
             ready: None,
         }
@@ -78,12 +82,18 @@ impl State {
         let postgres = |role: &str, password: &str| {
             format!("postgres://{role}:{password}@127.0.0.1:{}/{}", self.postgres_port, super::postgres::DATABASE)
         };
+        let nats = |user: &str, password: &str| format!("nats://{user}:{password}@127.0.0.1:{}", self.nats_port);
         Endpoints {
             database_url: postgres(super::postgres::APP, &self.app_password),
             database_admin_url: postgres(super::postgres::OWNER, &self.owner_password),
-            nats_url: format!("nats://hansard:{}@127.0.0.1:{}", self.nats_password, self.nats_port),
+            nats_url: nats("hansard", &self.nats_password),
+            nats_analytics_url: nats("analytics", &self.nats_analytics_password),
         }
     }
+}
+
+fn new_password() -> String {
+    password(&SystemIds)
 }
 
 /// 192 bits in letters that need no escaping, in an address or in SQL.
@@ -110,6 +120,19 @@ mod tests {
         assert!(again.endpoints() == state.endpoints());
         let mode = fs::metadata(scratch.path().join(FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_state_from_before_data_teams_had_a_login_gets_one_for_good() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = DataDir::at(scratch.path());
+        let (state, _) = State::open(&dir).unwrap();
+        let mut old: serde_json::Value = serde_json::to_value(&state).unwrap();
+        old.as_object_mut().unwrap().remove("natsAnalyticsPassword");
+        dir.write_private(FILE, &old.to_string()).unwrap();
+        let (first, is_new) = State::open(&dir).unwrap();
+        assert!(!is_new && first.nats_password == state.nats_password);
+        assert!(State::open(&dir).unwrap().0.endpoints() == first.endpoints());
     }
 
     #[test]
