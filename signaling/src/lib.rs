@@ -1,0 +1,1 @@
+//! What is pushed: every long-lived connection, over Socket.IO and plain WebSocket.
