@@ -8,6 +8,7 @@
 
 mod batch;
 pub mod conversation;
+pub mod delivery;
 mod diff;
 mod error;
 pub mod inbox;
