@@ -6,8 +6,8 @@ mod stays;
 
 pub use past::{Missed, deleted, is_too_long_ago, places, visible};
 pub(crate) use reads::shown_to_all;
-pub use stays::{Scope, Stay, Stays, stays};
 pub(crate) use stays::{EndedStay, save_ended};
+pub use stays::{Scope, Stay, Stays, stays};
 
 pub(crate) const DDL: &str = include_str!("../schema/delivery.sql");
 

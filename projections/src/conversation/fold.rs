@@ -214,12 +214,7 @@ impl Fold {
     fn leave(&mut self, seat: Seat, fact: &Fact) -> Result<(), ProjectionError> {
         if let Some(participant) = self.participants.remove(&seat) {
             let (conversation, user) = seat;
-            self.ended.push(EndedStay {
-                conversation,
-                user,
-                joined: participant.joined_position,
-                left: fact.position,
-            });
+            self.ended.push(EndedStay { conversation, user, joined: participant.joined_position, left: fact.position });
             let former = FormerRow { left_position: fact.position, preferences: participant.preferences };
             self.former.insert(seat, former);
             self.row(seat.0, fact)?.participant_count -= 1;

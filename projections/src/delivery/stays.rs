@@ -3,6 +3,7 @@
 use crate::{ProjectionError, Views, writer};
 use domain::{ConversationId, Position, UserId, WorkspaceId};
 use sqlx::{PgConnection, Row};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +46,8 @@ impl Stay {
 pub struct Stays {
     pub position: Position,
     pub stays: Vec<Stay>,
+    /// Of the conversations among them.
+    pub participants: HashMap<ConversationId, i64>,
 }
 
 /// A stay in a conversation, as its end left it.
@@ -60,7 +63,13 @@ pub(crate) struct EndedStay {
 pub async fn stays(views: &Views, user: UserId, since: Position) -> Result<Stays, ProjectionError> {
     let mut tx = views.snapshot().await?;
     let position = writer::position(&mut tx).await?;
-    Ok(Stays { position, stays: stays_on(&mut tx, user, since).await? })
+    let mut participants = HashMap::new();
+    let query = "SELECT c.id, c.participant_count FROM participant_view p JOIN conversation_view c ON c.id = p.conversation_id \
+                 WHERE p.user_id = $1";
+    for row in sqlx::query(query).bind(user.0).fetch_all(&mut *tx).await? {
+        participants.insert(ConversationId(row.try_get("id")?), row.try_get("participant_count")?);
+    }
+    Ok(Stays { position, stays: stays_on(&mut tx, user, since).await?, participants })
 }
 
 pub(super) async fn stays_on(
