@@ -63,6 +63,8 @@ pub struct App {
     pub views: Views,
     /// WEB_URL: where links for people lead.
     pub web_url: String,
+    /// The description of the sockets, which belong to another layer.
+    pub asyncapi: &'static serde_json::Value,
 }
 
 impl FromRef<App> for Front {

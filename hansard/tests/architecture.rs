@@ -33,6 +33,8 @@ const SLICES: &[(&str, &[&str])] = &[
     ("conversation", &["domain", "commands", "projections", "api"]),
     ("inbox", &["domain", "commands", "projections"]),
     ("message", &["domain", "commands", "projections", "api"]),
+    ("presence", &["projections", "signaling"]),
+    ("typing", &["signaling"]),
 ];
 
 /// Crate → its direct dependencies, test-only ones left out.

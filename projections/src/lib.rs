@@ -15,6 +15,7 @@ pub mod inbox;
 #[cfg(test)]
 mod law;
 pub mod message;
+pub mod presence;
 mod progress;
 mod rebuild;
 pub mod record;
