@@ -162,7 +162,7 @@ async fn talk(signaling: Signaling, mut admitted: Admitted, on_upgrade: OnUpgrad
     let (ending, sink) = tokio::select! { written = writing => written, () = reading => return };
     metrics::counter!("hansard_sockets_closed_total", "code" => ending.code().to_string()).increment(1);
     if let Ok(mut stream) = frames.reunite(sink.0)
-        && timeout(CLOSE_MAX, close(&mut stream, ending)).await.is_err()
+        && timeout(CLOSE_MAX, Box::pin(close(&mut stream, ending))).await.is_err()
         && let Some(cutter) = cutter
     {
         cutter.cut();
@@ -214,7 +214,8 @@ async fn obey(signaling: &Signaling, socket: &Arc<Socket>, text: &str) {
     };
     let ack = AckId::of_json(id);
     match event.and_then(|event| serde_json::from_str::<String>(event.get()).ok()) {
-        Some(event) => command::obey(signaling, socket, ack, &event, data).await,
+        // Boxed, so that idle sockets don't keep room for every command there is.
+        Some(event) => Box::pin(command::obey(signaling, socket, ack, &event, data)).await,
         None => malformed(signaling, socket, ack),
     }
 }

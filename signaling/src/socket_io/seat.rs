@@ -214,7 +214,8 @@ async fn obey(signaling: &Signaling, socket: &Arc<Socket>, message: &str) {
     let ack = id.map_or(AckId::NONE, AckId::of_number);
     let read: Option<(String, Option<&RawValue>)> = packet::event(array);
     if let Some((event, data)) = read {
-        command::obey(signaling, socket, ack, &event, data).await;
+        // Boxed, so that idle sockets don't keep room for every command there is.
+        Box::pin(command::obey(signaling, socket, ack, &event, data)).await;
     } else {
         let problem = Problem::new(400, "malformed_frame", "an event is an array of its name and its data");
         command::refuse(signaling, socket, ack, problem);
