@@ -194,3 +194,6 @@ impl Delivery {
         self.node().unsubscribe(queue);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 
 use super::{Delivery, DeliveryError, as_of::AsOf, follow, node::Node, queue::Queue, subscription::Start};
 use crate::push::Entry;
-use domain::{MessageId, Position, UserId};
+use domain::{MessageId, Position, UserId, message::Message};
 use projections::delivery::{self as views, Missed};
 use std::{sync::Arc, time::Duration};
 
@@ -172,7 +172,19 @@ impl Delivery {
             let node = self.node();
             entries.retain(|entry| node.may_see(user, entry));
         }
-        Ok((self.without_deleted(entries).await?, reached))
+        // The views may not have heard of a deletion, and it may lie before the ring.
+        let mut told = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let message = entry.message.filter(|_| !entry.is_deletion);
+            if !matches!(message, Some(message) if self.is_deleted_in_log(message).await?) {
+                told.push(Arc::new(entry));
+            }
+        }
+        Ok((told, reached))
+    }
+
+    async fn is_deleted_in_log(&self, message: MessageId) -> Result<bool, DeliveryError> {
+        Ok(self.0.views.store().load::<Message>(message).await?.state.is_deleted())
     }
 
     /// A message that was deleted meanwhile is told only as that.

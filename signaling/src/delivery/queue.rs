@@ -115,6 +115,11 @@ impl Queue {
         state.entries.is_empty() && matches!(state.flow, Flow::After(_))
     }
 
+    #[cfg(test)]
+    pub fn queued(&self) -> usize {
+        self.state().entries.len()
+    }
+
     pub async fn filled(&self) {
         self.filled.notified().await;
     }

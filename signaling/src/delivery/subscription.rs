@@ -84,6 +84,11 @@ impl Subscription {
         self.queue.id
     }
 
+    #[cfg(test)]
+    pub(super) fn queued(&self) -> usize {
+        self.queue.queued()
+    }
+
     pub fn user(&self) -> UserId {
         self.queue.user
     }
