@@ -211,19 +211,19 @@ mod tests {
     const THERE: Uuid = Uuid::from_u128(2);
     const ALICE: UserId = UserId(Uuid::from_u128(7));
 
-    fn online(is_online: bool) -> Option<Change> {
-        Some(Change { user: ALICE, is_online })
+    fn change(is_online: bool) -> Change {
+        Change { user: ALICE, is_online }
     }
 
     #[test]
     fn who_is_on_two_nodes_is_online_until_both_are_left() {
         let mut book = Book::default();
-        assert_eq!(book.add(HERE, ALICE).change, online(true));
+        assert_eq!(book.add(HERE, ALICE).change, Some(change(true)));
         assert_eq!(book.add(THERE, ALICE).change, None);
         assert_eq!(book.add(THERE, ALICE).change, None, "heard twice");
         assert_eq!(book.remove(HERE, ALICE).change, None);
         assert_eq!(book.remove(HERE, ALICE).change, None, "heard twice");
-        assert_eq!(book.remove(THERE, ALICE).change, online(false));
+        assert_eq!(book.remove(THERE, ALICE).change, Some(change(false)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -238,6 +238,6 @@ mod tests {
         tokio::time::advance(LEASE).await;
         let buried = book.bury(HERE);
         assert_eq!(buried, [(THERE, vec![ALICE], vec![])], "they are here still");
-        assert_eq!(book.remove(HERE, ALICE).change, online(false));
+        assert_eq!(book.remove(HERE, ALICE).change, Some(change(false)));
     }
 }

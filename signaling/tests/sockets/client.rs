@@ -73,6 +73,16 @@ impl Client {
         self.receive().await
     }
 
+    /// The next frame that has a position: who comes online meanwhile is told at any time.
+    pub async fn durable(&mut self) -> Value {
+        loop {
+            let frame = self.frame().await;
+            if frame.get("position").is_some() {
+                return frame;
+            }
+        }
+    }
+
     async fn receive(&mut self) -> Value {
         loop {
             match timeout(PATIENCE, self.stream.next()).await.expect("a frame in time") {

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 fn settled(mut frame: Value) -> String {
     fn settle(value: &mut Value) {
         match value {
-            Value::String(text) if text.parse::<uuid::Uuid>().is_ok() => *text = "(id)".to_owned(),
-            Value::String(text) if text.ends_with('Z') && text.len() == 24 => *text = "(time)".to_owned(),
+            Value::String(text) if text.parse::<uuid::Uuid>().is_ok() => "(id)".clone_into(text),
+            Value::String(text) if text.ends_with('Z') && text.len() == 24 => "(time)".clone_into(text),
             Value::Array(items) => items.iter_mut().for_each(settle),
             Value::Object(members) => {
                 for (name, member) in members {
@@ -84,8 +84,7 @@ async fn every_order_about_a_message_is_acked_and_pushed() {
     assert!(a.emit("message:delete", json!({"messageId": id})).await["error"].is_null());
     let mut seen = Vec::new();
     while seen.last().is_none_or(|event| event != "message:deleted") {
-        let frame = b.frame().await;
-        assert!(frame["position"].is_i64(), "{frame}");
+        let frame = b.durable().await;
         seen.push(frame["event"].as_str().unwrap().to_owned());
     }
     assert_eq!(
