@@ -209,7 +209,7 @@ impl Bench {
         config.cors_origins = Origins::These(vec!["http://localhost:5173".to_owned()]);
         change(&mut config);
         let front = Front::new(config);
-        let router = router_of(vec![crate::health::slice()], vec![things()], front.clone(), &front);
+        let router = router_of(vec![crate::health::slice()], vec![things()], Router::new(), front.clone(), &front);
         Self { router, front, fake }
     }
 

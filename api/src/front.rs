@@ -1,13 +1,10 @@
 //! [`Front`]: what every route shares, whatever it is about: clock, ids, tokens, limits and the way down.
 
 use crate::{address::Proxies, backend::Backend, idempotency::BodyKey};
-use runtime::{clock::Clock, id::Ids, settings::Origins};
+use runtime::{clock::Clock, connections::Connections, id::Ids, settings::Origins};
 use std::{
     ops::Deref,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::sync::Semaphore;
@@ -85,28 +82,5 @@ impl Deref for Front {
     type Target = Shared;
     fn deref(&self) -> &Shared {
         &self.0
-    }
-}
-
-/// How many connections are open.
-#[derive(Clone, Default)]
-pub struct Connections(Arc<AtomicUsize>);
-
-impl Connections {
-    pub fn open(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-    /// Counts one more for as long as what is returned lives.
-    pub fn count(&self) -> CountedConnection {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        CountedConnection(self.clone())
-    }
-}
-
-pub struct CountedConnection(Connections);
-
-impl Drop for CountedConnection {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

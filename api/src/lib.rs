@@ -43,7 +43,7 @@ pub use address::{ClientAddress, Proxies};
 pub use backend::{Backend, Bearer, Condition, Lag};
 pub use caller::{Auditor, Caller};
 pub use document::document;
-pub use front::{Connections, Front, FrontConfig};
+pub use front::{Front, FrontConfig};
 pub use idempotency::body_key;
 pub use live::Live;
 pub use problem::Problem;
@@ -63,6 +63,8 @@ pub struct App {
     pub views: Views,
     /// WEB_URL: where links for people lead.
     pub web_url: String,
+    /// The description of the sockets, which belong to another layer.
+    pub asyncapi: &'static serde_json::Value,
 }
 
 impl FromRef<App> for Front {
@@ -95,19 +97,30 @@ fn root_slices() -> Vec<Slice<App>> {
 
 /// Every route of the API with all that goes around it.
 pub fn router(app: App) -> Router {
+    router_beside(app, Router::new())
+}
+
+/// The API beside routes of others, such as those of sockets, which get the same conventions around them.
+pub fn router_beside(app: App, others: Router) -> Router {
     let front = app.front.clone();
-    router_of(root_slices(), api_slices(), app, &front)
+    router_of(root_slices(), api_slices(), others.with_state(()), app, &front)
 }
 
 /// `/health` and `/ready` alone, for ports and roles that serve nothing else of the API.
 pub fn health_router(front: &Front) -> Router {
+    health_router_beside(front, Router::new())
+}
+
+/// `/health` and `/ready` beside routes of others.
+pub fn health_router_beside(front: &Front, others: Router) -> Router {
     let routes = Router::new().route("/health", get(health::health)).route("/ready", get(health::ready));
-    with_conventions(routes, front).with_state(front.clone())
+    with_conventions(routes.merge(others.with_state(())), front).with_state(front.clone())
 }
 
 fn router_of<S: Clone + Send + Sync + 'static>(
     root: Vec<Slice<S>>,
     api: Vec<Slice<S>>,
+    others: Router<S>,
     state: S,
     front: &Front,
 ) -> Router {
@@ -115,7 +128,7 @@ fn router_of<S: Clone + Send + Sync + 'static>(
     let admitted = admitted
         .layer(CatchPanicLayer::custom(layer::admit::panicked))
         .layer(middleware::from_fn_with_state(front.clone(), layer::admit::admit));
-    let routes = Router::from(document::routes(root)).nest("/api", admitted);
+    let routes = Router::from(document::routes(root)).nest("/api", admitted).merge(others);
     with_conventions(routes, front).with_state(state)
 }
 

@@ -6,7 +6,6 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use domain::{Kind, Refusal};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::{borrow::Cow, fmt};
@@ -66,7 +65,7 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, code, detail)
     }
     /// 401; `code` tells a token that ran out (ask for a new one) from one that is no good (sign in).
-    pub fn unauthenticated(code: &'static str, detail: &'static str) -> Self {
+    pub fn unauthenticated(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         let challenge = if matches!(code, "token_expired" | "token_invalid" | "session_ended") {
             "Bearer error=\"invalid_token\""
         } else {
@@ -76,7 +75,7 @@ impl Problem {
             .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
     }
     /// 503: come back after so many seconds.
-    pub fn unavailable(code: &'static str, detail: &'static str, retry_after_s: u64) -> Self {
+    pub fn unavailable(code: &'static str, detail: impl Into<Cow<'static, str>>, retry_after_s: u64) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).with_header(header::RETRY_AFTER, retry_after_s.into())
     }
     /// 429: too many tries; come back after so many seconds.
@@ -204,31 +203,6 @@ impl fmt::Debug for Problem {
     }
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        let status = match refusal.kind {
-            Kind::NotFound => StatusCode::NOT_FOUND,
-            Kind::Forbidden => StatusCode::FORBIDDEN,
-            Kind::Conflict => StatusCode::CONFLICT,
-            Kind::Gone => StatusCode::GONE,
-            Kind::Invalid => return Self::from(vec![refusal]),
-        };
-        Self::new(status, refusal.code, refusal.detail)
-    }
-}
-
-/// Several wrong fields at once.
-impl From<Vec<Refusal>> for Problem {
-    fn from(refusals: Vec<Refusal>) -> Self {
-        let wrong = |refusal: Refusal| FieldError {
-            field: refusal.field.unwrap_or_default().to_owned(),
-            code: refusal.code.into(),
-            message: refusal.detail,
-        };
-        Self::invalid(refusals.into_iter().map(wrong).collect())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,26 +211,6 @@ mod tests {
     fn a_title_is_the_code_in_words() {
         assert_eq!(title("read_model_behind"), "Read model behind");
         assert_eq!(title(""), "");
-    }
-
-    #[test]
-    fn a_refusal_keeps_its_code_and_gets_its_status() {
-        for (kind, status) in [(Kind::NotFound, 404), (Kind::Forbidden, 403), (Kind::Conflict, 409), (Kind::Gone, 410)]
-        {
-            let problem = Problem::from(Refusal::new(kind, "some_code", "why"));
-            assert_eq!((problem.status().as_u16(), problem.code()), (status, "some_code"));
-        }
-    }
-
-    #[test]
-    fn refused_fields_are_all_named() {
-        let problem = Problem::from(vec![
-            Refusal::invalid("email", "email_invalid", "no address"),
-            Refusal::invalid("username", "username_invalid", "no username"),
-        ]);
-        assert_eq!(problem.status(), StatusCode::UNPROCESSABLE_ENTITY);
-        let fields: Vec<_> = problem.errors().iter().map(|error| error.field.as_str()).collect();
-        assert_eq!(fields, ["email", "username"]);
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! [`serve`]: connections. It counts them, hurries slow ones, and at the end lets requests in flight finish.
 
-use crate::front::{Connections, CountedConnection};
 use axum::{Router, body::Body, extract::ConnectInfo, http::Request, routing::get};
 use hyper::{body::Incoming, server::conn::http1::Builder, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use runtime::{
+    connections::{Connections, CountedConnection},
+    wire::Wire,
+};
 use std::{future::Future, io, net::SocketAddr, pin::pin, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -61,8 +64,11 @@ async fn talk(
 ) {
     // Answers are written whole; waiting to fill packets only makes them late.
     let _ = stream.set_nodelay(true);
+    let stream = Wire::new(stream);
+    let cutter = stream.cutter();
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(cutter.clone());
         router.clone().oneshot(request.map(Body::new))
     });
     let mut builder = Builder::new();

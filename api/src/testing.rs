@@ -175,7 +175,8 @@ async fn open() -> Parts {
     let live = Arc::new(Live::new(commands.clone(), views.clone(), progress.clone(), None));
     let front = Front::new(FrontConfig::new(clock.clone(), ids, live, body_key(store.keyring())));
     let web_url = "http://localhost:5173".to_owned();
-    let router = crate::router(App { front, commands: commands.clone(), views: views.clone(), web_url });
+    let asyncapi = &serde_json::Value::Null;
+    let router = crate::router(App { front, commands: commands.clone(), views: views.clone(), web_url, asyncapi });
     Parts { database, clock, commands, views, progress, router, shutdown }
 }
 

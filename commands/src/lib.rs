@@ -13,6 +13,7 @@ mod error;
 pub mod import;
 pub mod inbox;
 pub mod message;
+mod problem;
 mod run;
 pub mod session;
 mod token;
@@ -22,6 +23,7 @@ pub mod workspace;
 pub use caller::{Caller, Idempotency, Origin};
 pub use credential::{Password, Weakness};
 pub use error::CommandError;
+pub use problem::{Problem, WrongField};
 pub use run::Done;
 pub use token::{AccessTokens, AuthSettings, Claims, RefreshToken, TokenError};
 

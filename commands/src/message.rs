@@ -116,6 +116,16 @@ pub async fn unreact(
     change(commands, caller, id, |_| MessageCommand::Unreact { reaction }).await
 }
 
+/// Takes one's own reaction back by its emoji.
+pub async fn unreact_emoji(
+    commands: &Commands,
+    caller: &Caller,
+    id: MessageId,
+    emoji: String,
+) -> Result<Done<Changed>, CommandError> {
+    change(commands, caller, id, |_| MessageCommand::UnreactEmoji { emoji: emoji.clone() }).await
+}
+
 /// Whoever takes part in the conversation may pin, and a message is pinned once.
 pub async fn pin(commands: &Commands, caller: &Caller, id: MessageId) -> Result<Done<Changed>, CommandError> {
     let done = change(commands, caller, id, |_| MessageCommand::Pin).await?;

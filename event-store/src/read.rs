@@ -38,6 +38,14 @@ impl EventStore {
         row.map(RecordedEvent::try_from).transpose()
     }
 
+    /// The events at these positions, in order.
+    pub async fn events_at(&self, positions: &[Position]) -> Result<Vec<RecordedEvent>, StoreError> {
+        let query = format!("SELECT {} FROM events WHERE position = ANY($1) ORDER BY position", EventRow::COLUMNS);
+        let positions: Vec<i64> = positions.iter().map(|position| position.0).collect();
+        let rows: Vec<EventRow> = sqlx::query_as(&query).bind(positions).fetch_all(self.pool()).await?;
+        rows.into_iter().map(RecordedEvent::try_from).collect()
+    }
+
     /// The last event's position, zero for an empty log.
     pub async fn head(&self) -> Result<Position, StoreError> {
         let head = sqlx::query_scalar("SELECT position FROM head").fetch_one(self.pool()).await?;

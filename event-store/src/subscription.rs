@@ -4,6 +4,9 @@
 //! or behind, a long way to catch up) is read from PostgreSQL by position, which is always right.
 
 mod delivery;
+mod live;
+
+pub use live::Live;
 
 use crate::{EventStore, RecordedEvent, StoreError};
 use async_nats::connection::State;

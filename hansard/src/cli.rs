@@ -40,6 +40,7 @@ struct Cli {
 enum Command {
     Up(up::Up),
     Api(role::Api),
+    Signaling(role::Signaling),
     Worker(role::Worker),
     Migrate(migrate::Migrate),
     Seed(seed::Seed),
@@ -51,6 +52,7 @@ enum Command {
     Admin(admin::Admin),
     Config(config::Config),
     Openapi(documents::Openapi),
+    Asyncapi(documents::Asyncapi),
     Schemas(documents::Schemas),
 }
 
@@ -59,6 +61,7 @@ impl Command {
         match self {
             Self::Up(command) => Box::pin(command.run(context)).await,
             Self::Api(command) => Box::pin(command.run(context)).await,
+            Self::Signaling(command) => Box::pin(command.run(context)).await,
             Self::Worker(command) => Box::pin(command.run(context)).await,
             Self::Migrate(command) => Box::pin(command.run(context)).await,
             Self::Seed(command) => Box::pin(command.run(context)).await,
@@ -70,6 +73,7 @@ impl Command {
             Self::Admin(command) => Box::pin(command.run(context)).await,
             Self::Config(command) => command.run(context),
             Self::Openapi(command) => command.run(),
+            Self::Asyncapi(command) => command.run(),
             Self::Schemas(command) => command.run(),
         }
     }

@@ -1,4 +1,4 @@
-//! `hansard openapi` and `hansard schemas`: the documents that are served, for those who have no server at hand.
+//! `hansard openapi`, `hansard asyncapi` and `hansard schemas`: the documents that are served, for those who have no server at hand.
 
 use crate::{cli::Outcome, output::print_line};
 use clap::Args;
@@ -13,6 +13,19 @@ pub struct Openapi {}
 impl Openapi {
     pub fn run(self) -> Outcome {
         print_line(&serde_json::to_string_pretty(&api::document())?)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Print the AsyncAPI document of the sockets
+///
+/// The same that is served at /api/asyncapi.json.
+#[derive(Debug, Args)]
+pub struct Asyncapi {}
+
+impl Asyncapi {
+    pub fn run(self) -> Outcome {
+        print_line(&serde_json::to_string_pretty(signaling::asyncapi())?)?;
         Ok(ExitCode::SUCCESS)
     }
 }

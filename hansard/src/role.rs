@@ -1,4 +1,4 @@
-//! The roles of a process: `hansard api` and `hansard worker` run one each, `hansard up` both.
+//! The roles of a process: `hansard api`, `hansard signaling` and `hansard worker` run one each, `hansard up` all.
 
 use crate::{
     cli::{Context, Failure, Outcome},
@@ -12,10 +12,11 @@ use clap::Args;
 use commands::Commands;
 use projections::Runner;
 use runtime::{
-    settings::{Origins, Settings},
+    settings::{Origins, RateLimits, Settings},
     shutdown::Shutdown,
     telemetry::Metrics,
 };
+use signaling::{Port, SignalingConfig};
 use std::{
     net::{IpAddr, Ipv4Addr},
     process::ExitCode,
@@ -34,6 +35,13 @@ const SWEEP_EVERY: Duration = Duration::from_mins(1);
 #[derive(Debug, Args)]
 pub struct Api {}
 
+/// Serve sockets, on the stores that DATABASE_URL and NATS_URL name
+///
+/// Messaging on PORT and calls on REALTIME_PORT, each as Socket.IO (/socket.io) and as plain WebSocket (/ws). Any number
+/// may run, and any resumes another's clients.
+#[derive(Debug, Args)]
+pub struct Signaling {}
+
 /// Publish the log and keep the read models, on the stores that DATABASE_URL and NATS_URL name
 ///
 /// Any number may run: one leads, the others stand by. Answers /health, /ready and /metrics on METRICS_PORT.
@@ -51,6 +59,22 @@ impl Api {
         let mut running = Running::new(&settings, process, shutdown)?;
         running.serve_api(api)?;
         running.serve_metrics(metrics)?;
+        running.until_the_end().await
+    }
+}
+
+impl Signaling {
+    pub async fn run(self, mut context: Context) -> Outcome {
+        let settings = settings_of_role(&mut context)?;
+        let shutdown = Shutdown::on_signals()?;
+        let ports = Ports::take(&settings.server, bind(&settings))?;
+        let process = Process::open(&settings).await?;
+        let mut running = Running::new(&settings, process, shutdown)?;
+        running.open_sockets().await?;
+        running.hear_progress();
+        running.serve_messaging(ports.api)?;
+        running.serve_realtime(ports.realtime)?;
+        running.serve_metrics(ports.metrics)?;
         running.until_the_end().await
     }
 }
@@ -93,6 +117,8 @@ pub struct Running {
     shutdown: Shutdown,
     tasks: JoinSet<()>,
     is_worker: bool,
+    /// Where this process serves sockets.
+    sockets: Option<signaling::Signaling>,
 }
 
 impl Running {
@@ -107,6 +133,7 @@ impl Running {
             shutdown,
             tasks: JoinSet::new(),
             is_worker: false,
+            sockets: None,
         })
     }
 
@@ -128,18 +155,51 @@ impl Running {
             commands: self.process.commands.clone(),
             views: self.process.views.clone(),
             web_url: self.settings.web_url(),
+            asyncapi: signaling::asyncapi(),
         };
+        self.hear_progress();
+        self.serve(api::router_beside(app, self.sockets_of(Port::Messaging)), listener)
+    }
+
+    /// Sockets without the API beside them.
+    pub fn serve_messaging(&mut self, listener: std::net::TcpListener) -> Result<(), Failure> {
+        self.serve(api::health_router_beside(&self.front, self.sockets_of(Port::Messaging)), listener)
+    }
+
+    pub fn serve_realtime(&mut self, listener: std::net::TcpListener) -> Result<(), Failure> {
+        self.serve(api::health_router_beside(&self.front, self.sockets_of(Port::Calls)), listener)
+    }
+
+    fn sockets_of(&self, port: Port) -> Router {
+        self.sockets.as_ref().map_or_else(Router::new, |sockets| sockets.router(port))
+    }
+
+    /// Where another process keeps the read models, how far they are is heard over NATS.
+    fn hear_progress(&mut self) {
         if !self.is_worker {
-            // Another process keeps the read models; how far they are is heard over NATS.
             let listening = self.process.progress.clone().listen(self.process.nats.clone(), self.shutdown.token());
             self.tasks.spawn(listening);
         }
-        self.serve(api::router(app), listener)
     }
 
-    /// The port of calls, which so far tells only that the process lives.
-    pub fn serve_realtime(&mut self, listener: std::net::TcpListener) -> Result<(), Failure> {
-        self.serve(api::health_router(&self.front), listener)
+    /// From now on this process has sockets, which the ports served later take in.
+    pub async fn open_sockets(&mut self) -> Result<(), Failure> {
+        let Process { clock, ids, commands, views, progress, nats, .. } = &self.process;
+        let limits = &self.settings.limits;
+        let sockets = signaling::Signaling::open(SignalingConfig {
+            commands: commands.clone(),
+            views: views.clone(),
+            progress: progress.clone(),
+            nats: Some(nats.clone()),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            connections: self.front.connections.clone(),
+            rate_limit: (limits.rate_limit == RateLimits::On).then_some(limits.rate_limit_socket),
+        })
+        .await?;
+        self.tasks.spawn(sockets.clone().run(self.shutdown.token()));
+        self.sockets = Some(sockets);
+        Ok(())
     }
 
     pub fn serve_metrics(&mut self, listener: std::net::TcpListener) -> Result<(), Failure> {
@@ -161,8 +221,9 @@ impl Running {
     }
 
     /// Everything that `up` runs, on the ports that it took.
-    pub fn everything(&mut self, ports: Ports) -> Result<(), Failure> {
+    pub async fn everything(&mut self, ports: Ports) -> Result<(), Failure> {
         self.work();
+        self.open_sockets().await?;
         self.serve_api(ports.api)?;
         self.serve_realtime(ports.realtime)?;
         self.serve_metrics(ports.metrics)

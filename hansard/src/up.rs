@@ -62,7 +62,7 @@ impl Up {
 async fn start(settings: &Settings, ports: Ports, shutdown: &Shutdown) -> Result<Running, Failure> {
     process::migrate(settings).await?;
     let mut running = Running::new(settings, Process::open(settings).await?, shutdown.clone())?;
-    running.everything(ports)?;
+    running.everything(ports).await?;
     while !running.is_ready().await && !shutdown.has_begun() {
         tokio::time::sleep(READY_POLL).await;
     }

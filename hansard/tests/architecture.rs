@@ -13,14 +13,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("event-store", &["domain", "runtime"]),
     ("commands", &["domain", "event-store", "runtime"]),
     ("projections", &["domain", "event-store", "runtime"]),
+    ("signaling", &["domain", "event-store", "commands", "projections", "runtime"]),
     ("api", &["domain", "event-store", "commands", "projections", "runtime"]),
-    ("hansard", &["domain", "event-store", "commands", "projections", "api", "runtime"]),
+    ("hansard", &["domain", "event-store", "commands", "projections", "signaling", "api", "runtime"]),
 ];
 
 /// Libraries that belong to some layers only: library → crates that may name it.
 const KEPT_IN: &[(&str, &[&str])] = &[
     ("sqlx", &["event-store", "commands", "projections", "hansard", "api"]),
-    ("axum", &["api", "hansard"]),
+    ("axum", &["api", "hansard", "signaling"]),
     ("cqrs-es", &["event-store"]),
     ("postgres-es", &["event-store"]),
 ];
@@ -32,6 +33,8 @@ const SLICES: &[(&str, &[&str])] = &[
     ("conversation", &["domain", "commands", "projections", "api"]),
     ("inbox", &["domain", "commands", "projections"]),
     ("message", &["domain", "commands", "projections", "api"]),
+    ("presence", &["projections", "signaling"]),
+    ("typing", &["signaling"]),
 ];
 
 /// Crate → its direct dependencies, test-only ones left out.

@@ -1,6 +1,6 @@
 //! [`Fact`]: an event of the log, decoded once for all slices. [`apply`] hands a batch of them to each slice in turn.
 
-use crate::{ProjectionError, conversation, inbox, message, schema, sync, user, workspace};
+use crate::{ProjectionError, conversation, delivery, inbox, message, schema, sync, user, workspace};
 use domain::{
     Aggregate, Position, Timestamp,
     conversation::{Conversation, ConversationEvent},
@@ -88,7 +88,7 @@ pub(crate) async fn apply(tx: &mut PgConnection, batch: &[Fact], keyring: &Keyri
 
 /// The tables of all slices, in the same order.
 pub(crate) const DDL: &[&str] =
-    &[schema::DDL, user::DDL, workspace::DDL, conversation::DDL, message::DDL, inbox::DDL, sync::DDL];
+    &[schema::DDL, user::DDL, workspace::DDL, conversation::DDL, message::DDL, inbox::DDL, sync::DDL, delivery::DDL];
 
 #[cfg(test)]
 mod tests;

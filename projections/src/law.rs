@@ -11,10 +11,11 @@ use sqlx::{Connection, PgConnection, Row};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "conversation_view",
     "participant_view",
     "former_participant_view",
+    "former_stay_view",
     "message_view",
     "message_version_view",
     "reaction_view",

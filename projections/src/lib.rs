@@ -9,12 +9,14 @@
 mod batch;
 pub mod conversation;
 mod copy;
+pub mod delivery;
 mod diff;
 mod error;
 pub mod inbox;
 #[cfg(test)]
 mod law;
 pub mod message;
+pub mod presence;
 mod progress;
 mod rebuild;
 pub mod record;

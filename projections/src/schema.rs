@@ -9,13 +9,13 @@ use std::time::Duration;
 pub const NAME: &str = "core";
 /// The schema in use. Its number rises with every change to the tables or to what is written into them: a process that
 /// knows only the older number goes on with the older schema.
-pub(crate) const LIVE: &str = "core_v1";
+pub(crate) const LIVE: &str = "core_v2";
 /// Where a rebuild puts the tables until they are swapped in.
-pub(crate) const NEXT: &str = "core_v1_next";
+pub(crate) const NEXT: &str = "core_v2_next";
 /// Where a diff puts its tables to compare with.
-pub(crate) const SCRATCH: &str = "core_v1_diff";
+pub(crate) const SCRATCH: &str = "core_v2_diff";
 /// What a swap has replaced, until nobody reads it any more.
-const OLD: &str = "core_v1_old";
+const OLD: &str = "core_v2_old";
 pub(crate) const DDL: &str = include_str!("../schema/core.sql");
 /// In a slice's file, what comes after this line is of use to readers only: a rebuild makes it when the rows are there.
 const FOR_READERS: &str = "-- For readers alone.\n";

@@ -5,6 +5,7 @@ mod changes;
 mod snapshot;
 
 pub(crate) use apply::apply;
+pub(crate) use changes::is_too_long_ago;
 pub use changes::{ChangesError, EVENTS_MAX, changes};
 pub use snapshot::snapshot;
 

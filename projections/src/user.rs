@@ -113,7 +113,7 @@ pub(crate) fn summary(row: &PgRow, id: &str) -> Result<UserSummary, ProjectionEr
 }
 
 /// Opens the status texts of a page at once.
-async fn read(views: &Views, rows: Vec<PgRow>) -> Result<Vec<UserView>, ProjectionError> {
+pub(crate) async fn read(views: &Views, rows: Vec<PgRow>) -> Result<Vec<UserView>, ProjectionError> {
     let mut users = rows.iter().map(read_sealed).collect::<Result<Vec<_>, _>>()?;
     let sealed: Vec<&str> = users.iter().filter_map(|user| user.status_text.as_deref()).collect();
     if !sealed.is_empty() {

@@ -2,8 +2,10 @@
 //! depend on it.
 
 pub mod clock;
+pub mod connections;
 pub mod id;
 pub mod secret;
 pub mod settings;
 pub mod shutdown;
 pub mod telemetry;
+pub mod wire;

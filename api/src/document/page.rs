@@ -2,6 +2,8 @@
 
 use crate::{App, slice::Slice};
 use axum::{
+    Json,
+    extract::State,
     http::header,
     response::{Html, IntoResponse},
 };
@@ -11,7 +13,7 @@ use std::sync::LazyLock;
 use utoipa_axum::routes;
 
 pub(crate) fn slice() -> Slice<App> {
-    Slice::new("document", "These pages").with(routes!(openapi)).with(routes!(docs))
+    Slice::new("document", "These pages").with(routes!(openapi)).with(routes!(asyncapi)).with(routes!(docs))
 }
 
 const SCRIPT: &str = include_str!("page.js");
@@ -46,6 +48,17 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 )]
 async fn openapi() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "public, max-age=60")], JSON.as_slice())
+}
+
+/// The description of the sockets.
+#[utoipa::path(
+    get,
+    path = "/asyncapi.json",
+    security(()),
+    responses((status = 200, description = "AsyncAPI 3", body = serde_json::Value)),
+)]
+async fn asyncapi(State(app): State<App>) -> impl IntoResponse {
+    ([(header::CACHE_CONTROL, "public, max-age=60")], Json(app.asyncapi))
 }
 
 /// This document as a page.

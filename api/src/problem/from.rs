@@ -1,63 +1,35 @@
-//! How the refusals and faults of the layers below become problems. Faults are logged here, once.
+//! How the refusals and faults of the layers below become problems.
 
-use super::Problem;
+use super::{FieldError, Problem};
 use axum::http::StatusCode;
-use commands::CommandError;
+use commands::{CommandError, WrongField};
 use event_store::StoreError;
 use projections::{ProjectionError, message::PageError, sync::ChangesError};
 
-impl From<CommandError> for Problem {
-    fn from(error: CommandError) -> Self {
-        match error {
-            CommandError::Refused(refusal) => refusal.into(),
-            CommandError::Invalid(refusals) => refusals.into(),
-            CommandError::Unauthenticated(code) => Self::unauthenticated(code, unauthenticated(code)),
-            CommandError::KeyReused => Self::new(
-                StatusCode::CONFLICT,
-                "idempotency_key_reused",
-                "this idempotency key came with another body before",
-            ),
-            CommandError::Contended => {
-                Self::new(StatusCode::CONFLICT, "contended", "others are changing the same thing, try again")
-            }
-            CommandError::Throttled { retry_after_s } => Self::throttled(retry_after_s),
-            CommandError::Overloaded => Self::unavailable("overloaded", "the log takes no more for the moment", 1),
-            CommandError::Store(error) => error.into(),
-            CommandError::Internal(reason) => {
-                tracing::error!(error = %reason, "a command failed");
-                Self::internal()
-            }
+impl From<commands::Problem> for Problem {
+    fn from(told: commands::Problem) -> Self {
+        let commands::Problem { status, code, detail, fields, retry_after_s } = told;
+        let wrong =
+            |wrong: WrongField| FieldError { field: wrong.field, code: wrong.code.into(), message: wrong.message };
+        match (status, retry_after_s) {
+            (401, _) => Self::unauthenticated(code, detail),
+            (422, _) if !fields.is_empty() => Self::invalid(fields.into_iter().map(wrong).collect()),
+            (429, Some(seconds)) => Self::throttled(seconds),
+            (503, Some(seconds)) => Self::unavailable(code, detail, seconds),
+            _ => Self::new(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), code, detail),
         }
     }
 }
 
-fn unauthenticated(code: &str) -> &'static str {
-    match code {
-        "token_expired" => "the token has expired",
-        "token_invalid" => "the token is not valid",
-        "session_ended" => "the session of this token has ended",
-        "invalid_credentials" => "e-mail address or password is wrong",
-        "invalid_refresh_token" => "the refresh token is not valid",
-        _ => "a valid token is needed",
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        commands::Problem::from(error).into()
     }
 }
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        tracing::error!(error = %error, "the log could not be used");
-        match error {
-            StoreError::Database(_) | StoreError::Nats(_) | StoreError::Unreachable | StoreError::Stopped => {
-                store_unavailable()
-            }
-            StoreError::Migration(_)
-            | StoreError::Unreadable { .. }
-            | StoreError::UnknownKey(_)
-            | StoreError::Forged(_)
-            | StoreError::WrongMasterKey
-            | StoreError::KeyDir { .. }
-            | StoreError::NoKeyScope(_)
-            | StoreError::EmptyAppend => Self::internal(),
-        }
+        commands::Problem::from(error).into()
     }
 }
 
@@ -97,5 +69,5 @@ impl From<ChangesError> for Problem {
 }
 
 fn store_unavailable() -> Problem {
-    Problem::unavailable("store_unavailable", "the database can't be reached", 1)
+    commands::Problem::store_unavailable().into()
 }

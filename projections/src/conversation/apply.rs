@@ -4,7 +4,7 @@ use super::{
     fold::{Fold, Touched},
     store,
 };
-use crate::{ProjectionError, batch::Fact, inbox::ReaderCounts};
+use crate::{ProjectionError, batch::Fact, delivery, inbox::ReaderCounts};
 use domain::{ConversationId, conversation::History};
 use event_store::Keyring;
 use sqlx::PgConnection;
@@ -27,6 +27,7 @@ pub(crate) async fn apply(tx: &mut PgConnection, batch: &[Fact], _: &Keyring) ->
     store::remove_participants(tx, &gone).await?;
     store::save_participants(tx, &fold).await?;
     store::save_former(tx, &fold).await?;
+    delivery::save_ended(tx, &fold.ended).await?;
     readers.save(tx).await
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     ProjectionError,
     batch::{Event, Fact},
+    delivery::EndedStay,
 };
 use domain::{
     ConversationId, Position, Timestamp, UserId,
@@ -112,6 +113,8 @@ pub(crate) struct Fold {
     pub former: BTreeMap<Seat, FormerRow>,
     /// Who had left before the batch: those of them who are back are former no more.
     pub had_left: Vec<Seat>,
+    /// Stays that the batch ended.
+    pub ended: Vec<EndedStay>,
     /// Messages so far, of the conversations that the batch touches.
     pub sequences: HashMap<ConversationId, i64>,
 }
@@ -210,6 +213,8 @@ impl Fold {
 
     fn leave(&mut self, seat: Seat, fact: &Fact) -> Result<(), ProjectionError> {
         if let Some(participant) = self.participants.remove(&seat) {
+            let (conversation, user) = seat;
+            self.ended.push(EndedStay { conversation, user, joined: participant.joined_position, left: fact.position });
             let former = FormerRow { left_position: fact.position, preferences: participant.preferences };
             self.former.insert(seat, former);
             self.row(seat.0, fact)?.participant_count -= 1;

@@ -4,6 +4,7 @@ use crate::{
     ProjectionError,
     batch::{Event, Fact},
     conversation::inapplicable,
+    delivery,
 };
 use domain::{conversation::ConversationEvent, inbox::InboxEvent, message::News, workspace::WorkspaceEvent};
 use event_store::Keyring;
@@ -23,8 +24,9 @@ enum Scope {
 pub(crate) async fn apply(tx: &mut PgConnection, batch: &[Fact], _: &Keyring) -> Result<(), ProjectionError> {
     let (mut scopes, mut positions): (Vec<Uuid>, Vec<i64>) = (vec![], vec![]);
     let (mut messages, mut message_positions): (Vec<Uuid>, Vec<i64>) = (vec![], vec![]);
+    let shown_to_all = delivery::shown_to_all(tx, batch).await?;
     for fact in batch {
-        match scope(fact)? {
+        match scope(fact, shown_to_all.contains(&fact.position))? {
             Scope::Of(scope) => {
                 scopes.push(scope);
                 positions.push(fact.position.0);
@@ -56,7 +58,8 @@ pub(crate) async fn apply(tx: &mut PgConnection, batch: &[Fact], _: &Keyring) ->
     Ok(())
 }
 
-fn scope(fact: &Fact) -> Result<Scope, ProjectionError> {
+/// `to_all`: of a read mark, that it concerns all who are in the conversation.
+fn scope(fact: &Fact, to_all: bool) -> Result<Scope, ProjectionError> {
     let stream = || fact.aggregate_id.parse().map_err(|_| inapplicable(fact, "its stream is not named by an id"));
     Ok(match &fact.event {
         Event::Conversation(
@@ -77,6 +80,7 @@ fn scope(fact: &Fact) -> Result<Scope, ProjectionError> {
             News::Changed => Scope::ConversationOf(stream()?),
             News::Sent { .. } => Scope::Uncounted,
         },
+        Event::Inbox(InboxEvent::ReadMarked { conversation_id, .. }) if to_all => Scope::Of(conversation_id.0),
         Event::Inbox(InboxEvent::ReadMarked { user_id, .. } | InboxEvent::PreferenceChanged { user_id, .. }) => {
             Scope::Of(user_id.0)
         }

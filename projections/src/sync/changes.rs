@@ -76,7 +76,7 @@ async fn check_bounds(
     Ok(())
 }
 
-fn is_too_long_ago(recorded_at: Timestamp, now: Timestamp) -> bool {
+pub(crate) fn is_too_long_ago(recorded_at: Timestamp, now: Timestamp) -> bool {
     recorded_at.plus_millis(AGE_MAX_MS) < now
 }
 
