@@ -13,8 +13,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("event-store", &["domain", "runtime"]),
     ("commands", &["domain", "event-store", "runtime"]),
     ("projections", &["domain", "event-store", "runtime"]),
-    ("api", &["domain", "event-store", "commands", "projections", "runtime"]),
-    ("hansard", &["domain", "event-store", "commands", "projections", "api", "runtime"]),
+    ("search-index", &["domain", "event-store", "runtime"]),
+    ("api", &["domain", "event-store", "commands", "projections", "search-index", "runtime"]),
+    ("hansard", &["domain", "event-store", "commands", "projections", "search-index", "api", "runtime"]),
 ];
 
 /// Libraries that belong to some layers only: library → crates that may name it.
@@ -23,6 +24,7 @@ const KEPT_IN: &[(&str, &[&str])] = &[
     ("axum", &["api", "hansard"]),
     ("cqrs-es", &["event-store"]),
     ("postgres-es", &["event-store"]),
+    ("tantivy", &["search-index"]),
 ];
 
 /// Slice → layers in which it has something to say, at `<layer>/src/<slice>.rs`.
@@ -32,6 +34,7 @@ const SLICES: &[(&str, &[&str])] = &[
     ("conversation", &["domain", "commands", "projections", "api"]),
     ("inbox", &["domain", "commands", "projections"]),
     ("message", &["domain", "commands", "projections", "api"]),
+    ("search", &["projections", "search-index", "api"]),
 ];
 
 /// Crate → its direct dependencies, test-only ones left out.

@@ -19,6 +19,7 @@ mod rebuild;
 pub mod record;
 mod runner;
 mod schema;
+pub mod search;
 mod status;
 pub mod sync;
 #[cfg(test)]
