@@ -8,6 +8,7 @@ use crate::{
     extract::Query,
     fields::{Fault, query},
     page::{self, Page},
+    rule::Text,
     slice::Slice,
 };
 use axum::extract::State;
@@ -129,13 +130,14 @@ async fn find(
     Ok(Read::of(result))
 }
 
-#[expect(clippy::ptr_arg, reason = "a rule is given the field as it is")]
-fn q(q: &String) -> Result<(), Fault> {
-    query::parse(q).map(drop).map_err(|error| Fault { code: error.code(), message: error.message() })
+fn q(q: &impl Text) -> Result<(), Fault> {
+    query::parse(q.text().unwrap_or_default())
+        .map(drop)
+        .map_err(|error| Fault { code: error.code(), message: error.message() })
 }
 
-fn cursor(cursor: &Option<String>) -> Result<(), Fault> {
-    match cursor.as_deref() {
+fn cursor(cursor: &impl Text) -> Result<(), Fault> {
+    match cursor.text() {
         Some(cursor) if find::read_cursor(cursor).is_none() => {
             Err(Fault { code: "malformed", message: "a cursor is what an earlier answer gave as nextCursor" })
         }

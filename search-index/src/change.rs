@@ -215,6 +215,7 @@ impl Change {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "errors and words, made on the spot")]
 fn unfit(event: &RecordedEvent, reason: impl ToString) -> SearchError {
     SearchError::Unfit { position: event.position, reason: reason.to_string() }
 }

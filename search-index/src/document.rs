@@ -76,6 +76,13 @@ impl Fields {
     }
 }
 
+impl Fields {
+    /// Those that documents are found by.
+    pub fn indexed(&self) -> [Field; 5] {
+        [self.text, self.id, self.conversation, self.sender, self.has]
+    }
+}
+
 impl Document {
     pub fn to_tantivy(&self) -> TantivyDocument {
         let fields = &*FIELDS;

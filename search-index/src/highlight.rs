@@ -55,7 +55,7 @@ fn is_match(clause: &Clause, wanted: &[Piece], window: &[Piece]) -> bool {
 
 fn fragments(text: &str, marks: &[Range<usize>]) -> Vec<Range<usize>> {
     if text.len() <= WHOLE_MAX {
-        return vec![0..text.len()];
+        return std::iter::once(0..text.len()).collect();
     }
     let mut fragments: Vec<Range<usize>> = Vec::new();
     for mark in marks {

@@ -48,10 +48,39 @@ pub(crate) struct Snapshot {
     pub tokens: u64,
 }
 
+impl Snapshot {
+    fn of(position: Position, buckets: &BTreeMap<Quarter, Bucket>) -> Result<Self, SearchError> {
+        let buckets: Vec<_> = buckets.iter().rev().map(|(quarter, bucket)| (*quarter, bucket.searcher())).collect();
+        let mut snapshot = Self { position, ..Self::default() };
+        for (_, searcher) in &buckets {
+            snapshot.documents += searcher.total_num_docs()?;
+            snapshot.tokens += searcher.total_num_tokens(FIELDS.text)?;
+        }
+        Ok(Self { buckets, ..snapshot })
+    }
+}
+
 impl Index {
     /// All of the log up to here can be found.
     pub fn position(&self) -> Position {
         self.snapshot().position
+    }
+
+    /// Opens what lies in a directory to be read alone, whoever keeps it: as of one commit, with that commit's position.
+    /// None where there is none, or where it was changed while it was opened.
+    pub(crate) fn read(dir: &Path) -> Result<Option<Self>, SearchError> {
+        let ledger = || -> Option<Ledger> { serde_json::from_slice(&fs::read(dir.join(LEDGER)).ok()?).ok() };
+        let Some(before) = ledger().filter(|ledger| ledger.format == FORMAT) else { return Ok(None) };
+        let buckets = open_buckets(dir)?;
+        let marks = Marks::read(&dir.join(MARKS), before.position)?.0;
+        let is_of_one_commit = buckets.values().all(|bucket| bucket.position() <= before.position);
+        if !is_of_one_commit || ledger().as_ref() != Some(&before) {
+            return Ok(None);
+        }
+        let index = Self::default();
+        index.change_marks(|known| *known = marks);
+        index.publish(Snapshot::of(before.position, &buckets)?);
+        Ok(Some(index))
     }
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
@@ -87,6 +116,9 @@ pub struct Writer {
     buckets: BTreeMap<Quarter, Bucket>,
     marks: MarksFile,
     index: Index,
+    /// For tests: dies before the commit of the bucket, or the ledger, with this number.
+    #[cfg(test)]
+    pub(crate) dies_at: Option<usize>,
 }
 
 impl Writer {
@@ -104,7 +136,15 @@ impl Writer {
         let ledger = found.filter(|_| !is_of_another).unwrap_or(fresh);
         let (marks, known) = MarksFile::open(&dir.join(MARKS), ledger.position)?;
         let buckets = open_buckets(dir)?;
-        let mut writer = Self { dir: dir.to_owned(), ledger, buckets, marks, index };
+        let mut writer = Self {
+            dir: dir.to_owned(),
+            ledger,
+            buckets,
+            marks,
+            index,
+            #[cfg(test)]
+            dies_at: None,
+        };
         writer.write_ledger()?;
         writer.index.change_marks(|marks| *marks = known);
         writer.publish()?;
@@ -126,9 +166,15 @@ impl Writer {
             self.change(change)?;
         }
         self.marks.append(&batch.marks)?;
+        #[cfg(test)]
+        let mut commits_left = self.dies_at;
         for bucket in self.buckets.values_mut() {
+            #[cfg(test)]
+            die_where_due(&mut commits_left)?;
             bucket.commit(batch.position)?;
         }
+        #[cfg(test)]
+        die_where_due(&mut commits_left.map(|_| 0))?;
         self.ledger.position = batch.position;
         self.write_ledger()?;
         self.index.change_marks(|marks| batch.marks.iter().for_each(|record| marks.apply(record)));
@@ -155,8 +201,8 @@ impl Writer {
                 if *at > bucket.position() { bucket.remove(*id) } else { Ok(()) }
             }
             Change::RemoveConversation { conversation, at } => {
-                let later = self.buckets.values_mut().filter(|bucket| *at > bucket.position());
-                later.map(|bucket| bucket.remove_conversation(*conversation)).collect()
+                let mut later = self.buckets.values_mut().filter(|bucket| *at > bucket.position());
+                later.try_for_each(|bucket| bucket.remove_conversation(*conversation))
             }
         }
     }
@@ -181,6 +227,18 @@ impl Writer {
         self.publish()
     }
 
+    /// For tests: takes one message out and puts another in once more, where nobody should.
+    #[cfg(test)]
+    pub(crate) fn spoil(&mut self, lost: domain::MessageId, mut doubled: crate::document::Document) {
+        let position = self.ledger.position;
+        for bucket in self.buckets.values_mut() {
+            bucket.remove(lost).expect("removes");
+            doubled.text.push_str(" once more");
+            bucket.add(&doubled).expect("adds");
+            bucket.commit(position).expect("commits");
+        }
+    }
+
     fn bucket(&mut self, quarter: Quarter) -> Result<&mut Bucket, SearchError> {
         if !self.buckets.contains_key(&quarter) {
             let bucket = Bucket::open(&self.dir.join(quarter.to_string()))?;
@@ -192,19 +250,12 @@ impl Writer {
     /// The oldest quarters first: what is written now is written to the newest.
     fn close_where_due(&mut self) -> Result<(), SearchError> {
         let open = self.buckets.values().filter(|bucket| bucket.is_open()).count();
-        let due = self.buckets.values_mut().filter(|bucket| bucket.is_open()).take(open.saturating_sub(OPEN_MAX));
-        due.map(Bucket::close).collect()
+        let mut due = self.buckets.values_mut().filter(|bucket| bucket.is_open()).take(open.saturating_sub(OPEN_MAX));
+        due.try_for_each(Bucket::close)
     }
 
     fn publish(&mut self) -> Result<(), SearchError> {
-        let buckets: Vec<_> =
-            self.buckets.iter().rev().map(|(quarter, bucket)| (*quarter, bucket.searcher())).collect();
-        let mut snapshot = Snapshot { position: self.ledger.position, ..Snapshot::default() };
-        for (_, searcher) in &buckets {
-            snapshot.documents += searcher.total_num_docs()?;
-            snapshot.tokens += searcher.total_num_tokens(FIELDS.text)?;
-        }
-        self.index.publish(Snapshot { buckets, ..snapshot });
+        self.index.publish(Snapshot::of(self.ledger.position, &self.buckets)?);
         Ok(())
     }
 
@@ -219,6 +270,16 @@ impl Writer {
         });
         written.map_err(SearchError::file(path))
     }
+}
+
+#[cfg(test)]
+fn die_where_due(commits_left: &mut Option<usize>) -> Result<(), SearchError> {
+    match commits_left {
+        Some(0) => return Err(SearchError::Message("killed".to_owned())),
+        Some(left) => *left -= 1,
+        None => {}
+    }
+    Ok(())
 }
 
 fn open_buckets(dir: &Path) -> Result<BTreeMap<Quarter, Bucket>, SearchError> {

@@ -1,6 +1,6 @@
 //! [`Keeper`]: follows the log and keeps the index of a directory up with it.
 
-mod home;
+pub(crate) mod home;
 
 use crate::{Index, SearchError, Writer, change::Batch};
 use async_nats::Client;
@@ -58,19 +58,19 @@ impl Keeper {
         let mut failures = 0_u32;
         while !shutdown.is_cancelled() {
             let before = self.index.position();
-            let Err(error) = self.keep(&shutdown).await else { return };
+            let Err(error) = self.keep(&shutdown).await else { continue };
             failures = if self.index.position() > before { 1 } else { failures + 1 };
-            match &error {
-                SearchError::Unfit { position, .. } => {
-                    error!(%position, %error, "an event can't be indexed; the index stands still before it");
-                }
-                _ => warn!(%error, "the index could not be kept up; trying again"),
+            if let SearchError::Unfit { position, .. } = &error {
+                error!(%position, %error, "an event can't be indexed; the index stands still before it");
+            } else {
+                warn!(%error, "the index could not be kept up; trying again");
             }
             let pause = BACK_OFF_MAX.min(BACK_OFF_MIN * 2_u32.pow(failures.saturating_sub(1).min(16)));
             tokio::select! { () = shutdown.cancelled() => {}, () = sleep(pause) => {} }
         }
     }
 
+    /// Until the shutdown, or until a rebuilt index waits for taking over.
     async fn keep(&self, shutdown: &CancellationToken) -> Result<(), SearchError> {
         let (dir, log_id, index) = (self.dir.clone(), self.store.log_id(), self.index.clone());
         let (home, mut writer) = spawn_blocking(move || Home::open(&dir, log_id, index)).await.map_err(task)??;
@@ -89,6 +89,10 @@ impl Keeper {
                 feed.ack(writer.position()).await?;
             }
             self.measure(writer.position());
+            if home.has_successor() {
+                info!("a rebuilt search index takes over");
+                break;
+            }
         }
         // Merges that are under way are given up: the next process begins them again.
         spawn_blocking(move || drop((writer, home))).await.map_err(task)

@@ -9,14 +9,20 @@
 mod bucket;
 mod change;
 mod client;
+mod contents;
 mod document;
 mod error;
 mod highlight;
 mod index;
 mod keeper;
+#[cfg(test)]
+mod law;
 mod marks;
 pub mod query;
+mod rebuild;
 pub mod search;
+#[cfg(test)]
+mod testing;
 mod text;
 
 pub use client::{SearchClient, serve};
@@ -24,3 +30,4 @@ pub use error::SearchError;
 pub use highlight::highlights;
 pub use index::{Index, Writer};
 pub use keeper::Keeper;
+pub use rebuild::{IndexDiff, diff, position, rebuild};

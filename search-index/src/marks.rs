@@ -9,7 +9,7 @@ use domain::{MessageId, Position};
 use std::{
     collections::{HashMap, HashSet},
     fs::{self, File, OpenOptions},
-    io::{BufWriter, Read, Seek, SeekFrom, Write},
+    io::{BufWriter, ErrorKind, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 use uuid::Uuid;
@@ -50,6 +50,23 @@ impl Marks {
         self.pins.contains(&message)
     }
 
+    /// What a file says up to a position, and in how many records. One that isn't there says nothing.
+    pub fn read(path: &Path, up_to: Position) -> Result<(Self, u64), SearchError> {
+        let bytes = match fs::read(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => vec![],
+            read => read.map_err(SearchError::file(path))?,
+        };
+        let (mut marks, mut records) = (Self::default(), 0);
+        for bytes in bytes.chunks_exact(RECORD_BYTES) {
+            match Record::read(bytes) {
+                Some(record) if record.position <= up_to => marks.apply(&record),
+                Some(_) | None => break,
+            }
+            records += 1;
+        }
+        Ok((marks, records))
+    }
+
     pub fn apply(&mut self, record: &Record) {
         let id = record.message;
         match record.mark {
@@ -83,23 +100,14 @@ pub(crate) struct MarksFile {
 impl MarksFile {
     /// Opens the file with what it says up to a position; the rest is cut off.
     pub fn open(path: &Path, up_to: Position) -> Result<(Self, Marks), SearchError> {
+        let (marks, records) = Marks::read(path, up_to)?;
         let mut options = OpenOptions::new();
-        let mut file =
-            options.read(true).write(true).create(true).truncate(false).open(path).map_err(SearchError::file(path))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(SearchError::file(path))?;
-        let mut marks = Marks::default();
-        let mut records = 0;
-        for bytes in bytes.chunks_exact(RECORD_BYTES) {
-            match Record::read(bytes) {
-                Some(record) if record.position <= up_to => marks.apply(&record),
-                Some(_) | None => break,
-            }
-            records += 1;
-        }
-        file.set_len(records * RECORD_BYTES as u64).map_err(SearchError::file(path))?;
-        file.seek(SeekFrom::End(0)).map_err(SearchError::file(path))?;
-        Ok((Self { path: path.to_owned(), file, records }, marks))
+        let file = options.read(true).write(true).create(true).truncate(false).open(path).and_then(|mut file| {
+            file.set_len(records * RECORD_BYTES as u64)?;
+            file.seek(SeekFrom::End(0))?;
+            Ok(file)
+        });
+        Ok((Self { path: path.to_owned(), file: file.map_err(SearchError::file(path))?, records }, marks))
     }
 
     /// Adds records, safe on disk.
@@ -221,7 +229,9 @@ mod tests {
             records.push(record(position, FIRST, mark));
         }
         records.extend([record(60_000, SECOND, Mark::Reacted), record(60_001, SECOND, Mark::Reacted)]);
-        records.iter().for_each(|record| marks.apply(record));
+        for record in &records {
+            marks.apply(record);
+        }
         file.append(&records).unwrap();
         file.compact_where_due(&marks, Position(60_001)).unwrap();
         assert_eq!(file.records, 2);

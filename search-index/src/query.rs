@@ -188,38 +188,34 @@ impl Parsed {
             Operator::In => push_new(&mut self.r#in, named('#')),
             Operator::Has => push_new(&mut self.has, Having { what: has(value)?, is_excluded }),
             Operator::Before | Operator::After | Operator::On if is_excluded => return Err(QueryError::DayExcluded),
-            Operator::Before => self.before(day(value)?.0),
-            Operator::After => self.from_on(day(value)?.1),
+            Operator::Before => self.only_before(day(value)?.0),
+            Operator::After => self.not_before(day(value)?.1),
             Operator::On => {
                 let (start, end) = day(value)?;
-                self.from_on(start);
-                self.before(end);
+                self.not_before(start);
+                self.only_before(end);
             }
         }
         Ok(())
     }
 
-    fn from_on(&mut self, moment: Timestamp) {
+    fn not_before(&mut self, moment: Timestamp) {
         self.since = self.since.max(Some(moment));
     }
 
-    fn before(&mut self, moment: Timestamp) {
+    fn only_before(&mut self, moment: Timestamp) {
         self.until = Some(self.until.map_or(moment, |until| until.min(moment)));
     }
 
     /// Takes a word or a phrase, and returns what comes after it.
     fn word<'a>(&mut self, rest: &'a str, is_excluded: bool) -> &'a str {
-        let (text, form, after) = match rest.strip_prefix(is_quote) {
-            Some(quoted) => match quoted.find(is_quote) {
-                Some(end) => (&quoted[..end], Form::Whole, quoted[end..].trim_start_matches(is_quote)),
-                None => (quoted, Form::Whole, ""),
-            },
-            None => {
-                let (word, after) =
-                    rest.split_at(rest.find(|c: char| c.is_whitespace() || is_quote(c)).unwrap_or(rest.len()));
-                let form = if word.ends_with('*') { Form::Prefix } else { Form::Whole };
-                (word, form, after)
-            }
+        let (text, form, after) = if let Some(quoted) = rest.strip_prefix(is_quote) {
+            let (phrase, after) = quoted.split_once(is_quote).unwrap_or((quoted, ""));
+            (phrase, Form::Whole, after)
+        } else {
+            let end = rest.find(|c: char| c.is_whitespace() || is_quote(c)).unwrap_or(rest.len());
+            let (word, after) = rest.split_at(end);
+            (word, if word.ends_with('*') { Form::Prefix } else { Form::Whole }, after)
         };
         let clause = Clause { text: text.to_owned(), form, is_excluded };
         if !clause.pieces().is_empty() {
@@ -277,6 +273,7 @@ mod tests {
         assert_eq!(words("a\"b c\"d"), [word("a"), word("b c"), word("d")]);
         assert_eq!(words("“a b”"), [word("a b")]);
         assert_eq!(words("\"a b"), [word("a b")]);
+        assert_eq!(words("\"a b\"\"c d\""), [word("a b"), word("c d")]);
         assert_eq!(words("dep*"), [("dep*".to_owned(), Form::Prefix, false)]);
         assert_eq!(
             words("-a -\"b c\" d-e"),

@@ -2,6 +2,7 @@
 //! [`Index::search`] carries it out.
 
 mod collect;
+mod excluded;
 mod plan;
 mod scope;
 

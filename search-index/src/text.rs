@@ -44,7 +44,7 @@ pub fn pieces(text: &str) -> Vec<Piece> {
         for c in folded(cluster) {
             if !(c.is_alphanumeric() || is_open && is_joined(c)) {
                 is_open = false;
-            } else if is_sign(c) {
+            } else if c.is_alphanumeric() && is_sign(c) {
                 pieces.push(Piece { text: c.to_string(), kind: Kind::Sign, start, end });
                 is_open = false;
             } else if let Some(word) = pieces.last_mut().filter(|_| is_open) {

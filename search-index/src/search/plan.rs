@@ -1,6 +1,6 @@
 //! [`Plan`]: a question as a query of tantivy, scored by the statistics of all buckets together.
 
-use super::Question;
+use super::{Question, excluded::Excluded};
 use crate::{
     SearchError,
     document::{FIELDS, Fields, HAS_FILE, HAS_LINK},
@@ -80,7 +80,7 @@ fn clause(clause: &Clause) -> Option<(Occur, Box<dyn Query>)> {
         }
         (_, false) => Box::new(PhraseQuery::new_with_offset(terms)),
     };
-    Some(if clause.is_excluded { (Occur::MustNot, query) } else { (Occur::Must, query) })
+    Some(if clause.is_excluded { (Occur::MustNot, Box::new(Excluded(query))) } else { (Occur::Must, query) })
 }
 
 /// What the pieces are indexed as, with their positions: runs of signs by their pairs.

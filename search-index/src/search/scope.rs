@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(serde_json::from_str::<Scope>(&there).unwrap(), scope);
         assert_eq!(scope.iter().count(), 100);
         assert_eq!(scope.floor(0, 1 << 60), Some(7));
-        assert_eq!(scope.floor(1, 1 << 60), None);
+        assert_eq!(scope.floor(1 << 60, 1 << 60), None);
         assert!(serde_json::from_str::<Scope>("\"AAAA\"").is_err());
     }
 }
