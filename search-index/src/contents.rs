@@ -4,10 +4,11 @@ use crate::{
     Index, SearchError,
     document::{FIELDS, column},
     marks::Marks,
+    search::{Readable, Scope},
 };
-use domain::MessageId;
+use domain::{ConversationId, MessageId};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hash, Hasher},
 };
 use tantivy::{DocSet, SegmentReader, TERMINATED, postings::Postings, schema::IndexRecordOption};
@@ -33,6 +34,24 @@ impl Contents {
             }
         }
         Ok(contents)
+    }
+}
+
+impl Index {
+    /// All that is indexed, for who measures: nobody may read it all.
+    pub fn everything(&self) -> Result<Scope, SearchError> {
+        let mut conversations = BTreeSet::new();
+        for (_, searcher) in &self.snapshot().buckets {
+            for reader in searcher.segment_readers() {
+                let terms = reader.inverted_index(FIELDS.conversation)?;
+                let mut stream = terms.terms().stream().map_err(tantivy::TantivyError::from)?;
+                while stream.advance() {
+                    conversations.extend(Uuid::from_slice(stream.key()).ok());
+                }
+            }
+        }
+        let readable = |id| Readable { conversation: ConversationId(id), floor: 0 };
+        Ok(Scope::of(conversations.into_iter().map(readable)))
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
     bucket::Bucket,
     change::{Batch, Change},
     document::{FIELDS, FORMAT},
+    keeper::home::LIVE,
     marks::{Marks, MarksFile},
 };
 use domain::{Position, Quarter};
@@ -64,6 +65,12 @@ impl Index {
     /// All of the log up to here can be found.
     pub fn position(&self) -> Position {
         self.snapshot().position
+    }
+
+    /// Opens the index of a SEARCH_DIR to be searched as it is, whoever keeps it. None where there is none, or where it
+    /// was changed meanwhile.
+    pub fn open(dir: &Path) -> Result<Option<Self>, SearchError> {
+        Self::read(&dir.join(LIVE))
     }
 
     /// Opens what lies in a directory to be read alone, whoever keeps it: as of one commit, with that commit's position.

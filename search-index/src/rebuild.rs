@@ -44,7 +44,7 @@ pub struct IndexDiff {
 
 /// Up to where the index of a directory is; None where there is none.
 pub fn position(dir: &Path) -> Result<Option<Position>, SearchError> {
-    Ok(Index::read(&dir.join(LIVE))?.map(|index| index.position()))
+    Ok(Index::open(dir)?.map(|index| index.position()))
 }
 
 /// Makes an index beside the one in the directory, and has it swapped in by the process that keeps that one; where none
