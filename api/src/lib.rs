@@ -28,6 +28,7 @@ mod page;
 mod problem;
 mod rule;
 mod schema;
+mod search;
 mod server;
 mod slice;
 mod sync;
@@ -52,6 +53,7 @@ pub use server::{serve, serve_metrics};
 use axum::{Router, extract::FromRef, middleware, routing::get};
 use commands::Commands;
 use projections::Views;
+use search_index::SearchClient;
 use slice::Slice;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -61,6 +63,7 @@ pub struct App {
     pub front: Front,
     pub commands: Commands,
     pub views: Views,
+    pub search: SearchClient,
     /// WEB_URL: where links for people lead.
     pub web_url: String,
     /// The description of the sockets, which belong to another layer.
@@ -84,6 +87,7 @@ fn api_slices() -> Vec<Slice<App>> {
         sync::slice(),
         workspace::slice(),
         channel::slice(),
+        search::slice(),
         audit::slice(),
         schema::slice(),
         document::page::slice(),

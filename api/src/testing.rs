@@ -18,8 +18,9 @@ use runtime::{
     clock::FixedClock,
     id::{Ids, SeededIds},
 };
+use search_index::{Index, Keeper, SearchClient};
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -37,6 +38,10 @@ pub struct TestApp {
     pub commands: Commands,
     pub views: Views,
     progress: Progress,
+    /// Until a test wants it kept.
+    keeper: Option<Keeper>,
+    index: Index,
+    search_dir: PathBuf,
     router: Router,
     shutdown: CancellationToken,
     /// What the server does goes on while a test blocks, as when the app is dropped.
@@ -115,6 +120,22 @@ impl TestApp {
         }
     }
 
+    /// Keeps the search index from now on, and waits until all that is in the log can be found.
+    pub async fn settle_search(&mut self) {
+        let background = self.background.as_ref().expect("the app runs");
+        if let Some(keeper) = self.keeper.take() {
+            self.index = keeper.index();
+            background.spawn(keeper.run(self.shutdown.clone()));
+        }
+        let head = self.commands.store().head().await.expect("the log answers");
+        let caught_up = async {
+            while self.index.position() < head {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, caught_up).await.expect("the index catches up");
+    }
+
     /// Waits until the read models have applied all that is in the log.
     pub async fn settle(&self) {
         let store = self.commands.store().clone();
@@ -141,6 +162,8 @@ impl Drop for TestApp {
         if let Some(background) = self.background.take() {
             background.shutdown_background();
         }
+        // What can't be removed is small and lies in the directory of temporary files.
+        let _ = std::fs::remove_dir_all(&self.search_dir);
         assert!(settled, "events up to {head} were left unprojected at {}", self.progress.position());
     }
 }
@@ -152,6 +175,7 @@ struct Parts {
     commands: Commands,
     views: Views,
     progress: Progress,
+    keeper: Keeper,
     router: Router,
     shutdown: CancellationToken,
 }
@@ -176,15 +200,36 @@ async fn open() -> Parts {
     let front = Front::new(FrontConfig::new(clock.clone(), ids, live, body_key(store.keyring())));
     let web_url = "http://localhost:5173".to_owned();
     let asyncapi = &serde_json::Value::Null;
-    let router = crate::router(App { front, commands: commands.clone(), views: views.clone(), web_url, asyncapi });
-    Parts { database, clock, commands, views, progress, router, shutdown }
+    let keeper = Keeper::new(store, None, search_dir(&database));
+    let search = SearchClient::here(keeper.index());
+    let router =
+        crate::router(App { front, commands: commands.clone(), views: views.clone(), search, web_url, asyncapi });
+    Parts { database, clock, commands, views, progress, keeper, router, shutdown }
+}
+
+/// Beside the directory of the keys, which has a name of its own too.
+fn search_dir(database: &TestDatabase) -> PathBuf {
+    database.key_dir.with_extension("search")
 }
 
 impl Parts {
     fn into_app(self, background: Runtime) -> TestApp {
-        let Self { database, clock, commands, views, progress, router, shutdown } = self;
-        let background = Some(background);
-        TestApp { clock, commands, views, progress, router, shutdown, background, _database: database }
+        let Self { database, clock, commands, views, progress, keeper, router, shutdown } = self;
+        let (keeper, search_dir, background) = (Some(keeper), search_dir(&database), Some(background));
+        let index = Index::default();
+        TestApp {
+            clock,
+            commands,
+            views,
+            progress,
+            keeper,
+            index,
+            search_dir,
+            router,
+            shutdown,
+            background,
+            _database: database,
+        }
     }
 }
 

@@ -12,9 +12,12 @@ use crate::{
     slice::Slice,
 };
 use axum::extract::State;
-use commands::workspace::{NewInviteLink, NewWorkspace};
+use commands::{
+    CommandError,
+    workspace::{NewInviteLink, NewWorkspace},
+};
 use domain::{
-    Refusal, Timestamp, UserId, WorkspaceId,
+    Timestamp, UserId, WorkspaceId,
     workspace::{WorkspaceError, WorkspaceRole},
 };
 use projections::workspace::{self, InviteLinkView, MemberView, WorkspaceView};
@@ -74,7 +77,7 @@ async fn members(
 }
 
 fn no_workspace() -> Problem {
-    Refusal::from(WorkspaceError::NotFound).into()
+    CommandError::from(WorkspaceError::NotFound).into()
 }
 
 body! {
@@ -168,7 +171,7 @@ async fn invite_links(
 ) -> Result<Listed<OpenInvitation>, Problem> {
     let role = workspace::role_of(&app.views, id, caller.user).await?.ok_or_else(no_workspace)?;
     if !role.may_invite() {
-        return Err(Refusal::from(WorkspaceError::NotAllowed).into());
+        return Err(CommandError::from(WorkspaceError::NotAllowed).into());
     }
     let found = workspace::invite_links(&app.views, id, page.limit().into(), page.offset().into()).await?;
     let mut links = Vec::with_capacity(found.items.len());

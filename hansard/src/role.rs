@@ -1,4 +1,4 @@
-//! The roles of a process: `hansard api`, `hansard signaling` and `hansard worker` run one each, `hansard up` all.
+//! The roles of a process: `hansard api`, `signaling`, `worker` and `search` run one each, `hansard up` all.
 
 use crate::{
     cli::{Context, Failure, Outcome},
@@ -16,9 +16,11 @@ use runtime::{
     shutdown::Shutdown,
     telemetry::Metrics,
 };
+use search_index::{Index, Keeper, SearchClient};
 use signaling::{Port, SignalingConfig};
 use std::{
     net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -47,6 +49,13 @@ pub struct Signaling {}
 /// Any number may run: one leads, the others stand by. Answers /health, /ready and /metrics on METRICS_PORT.
 #[derive(Debug, Args)]
 pub struct Worker {}
+
+/// Keep a search index and answer searches, on the stores that DATABASE_URL and NATS_URL name
+///
+/// Any number may run, each with a SEARCH_DIR of its own: what is asked goes to one of them. The index is made from the
+/// log where there is none. Answers /health, /ready and /metrics on METRICS_PORT.
+#[derive(Debug, Args)]
+pub struct Search {}
 
 impl Api {
     pub async fn run(self, mut context: Context) -> Outcome {
@@ -92,6 +101,20 @@ impl Worker {
     }
 }
 
+impl Search {
+    pub async fn run(self, mut context: Context) -> Outcome {
+        let settings = settings_of_role(&mut context)?;
+        let shutdown = Shutdown::on_signals()?;
+        let metrics = listen::listen("METRICS_PORT", bind(&settings), settings.server.metrics_port)?;
+        let process = Process::open(&settings).await?;
+        let mut running = Running::new(&settings, process, shutdown)?;
+        let index = running.keep_search();
+        running.answer_searches(index);
+        running.serve_metrics(metrics)?;
+        running.until_the_end().await
+    }
+}
+
 fn settings_of_role(context: &mut Context) -> Result<Settings, Failure> {
     context.begin()?;
     for name in ["DATABASE_URL", "NATS_URL"] {
@@ -119,6 +142,8 @@ pub struct Running {
     is_worker: bool,
     /// Where this process serves sockets.
     sockets: Option<signaling::Signaling>,
+    /// Of this process, where it keeps one.
+    index: Option<Index>,
 }
 
 impl Running {
@@ -134,6 +159,7 @@ impl Running {
             tasks: JoinSet::new(),
             is_worker: false,
             sockets: None,
+            index: None,
         })
     }
 
@@ -149,11 +175,35 @@ impl Running {
         self.is_worker = true;
     }
 
+    /// Keeps the search index of SEARCH_DIR.
+    pub fn keep_search(&mut self) -> Index {
+        let Process { store, nats, .. } = &self.process;
+        let keeper = Keeper::new(store.clone(), Some(nats.clone()), search_dir(&self.settings));
+        let index = keeper.index();
+        self.tasks.spawn(keeper.run(self.shutdown.token()));
+        self.index = Some(index.clone());
+        index
+    }
+
+    /// Answers what other processes ask of the index.
+    pub fn answer_searches(&mut self, index: Index) {
+        let Process { store, nats, .. } = &self.process;
+        self.tasks.spawn(search_index::serve(store.clone(), index, nats.clone(), self.shutdown.token()));
+    }
+
+    /// Asks the index of this process, or else a search process.
+    fn search_client(&self) -> SearchClient {
+        let Process { store, nats, .. } = &self.process;
+        let over_nats = || SearchClient::over_nats(store, nats.clone());
+        self.index.clone().map_or_else(over_nats, SearchClient::here)
+    }
+
     pub fn serve_api(&mut self, listener: std::net::TcpListener) -> Result<(), Failure> {
         let app = App {
             front: self.front.clone(),
             commands: self.process.commands.clone(),
             views: self.process.views.clone(),
+            search: self.search_client(),
             web_url: self.settings.web_url(),
             asyncapi: signaling::asyncapi(),
         };
@@ -224,6 +274,7 @@ impl Running {
     pub async fn everything(&mut self, ports: Ports) -> Result<(), Failure> {
         self.work();
         self.open_sockets().await?;
+        self.keep_search();
         self.serve_api(ports.api)?;
         self.serve_realtime(ports.realtime)?;
         self.serve_metrics(ports.metrics)
@@ -250,6 +301,11 @@ impl Running {
             self.tasks.abort_all();
         }
     }
+}
+
+/// SEARCH_DIR, or a directory of the data directory.
+pub fn search_dir(settings: &Settings) -> PathBuf {
+    settings.stores.search_dir.clone().unwrap_or_else(|| settings.stack.data_dir.join("search"))
 }
 
 /// Tells the log of sessions whose end a crash kept out of it, and forgets those that are long over.

@@ -13,9 +13,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("event-store", &["domain", "runtime"]),
     ("commands", &["domain", "event-store", "runtime"]),
     ("projections", &["domain", "event-store", "runtime"]),
+    ("search-index", &["domain", "event-store", "runtime"]),
     ("signaling", &["domain", "event-store", "commands", "projections", "runtime"]),
-    ("api", &["domain", "event-store", "commands", "projections", "runtime"]),
-    ("hansard", &["domain", "event-store", "commands", "projections", "signaling", "api", "runtime"]),
+    ("api", &["domain", "event-store", "commands", "projections", "search-index", "runtime"]),
+    ("hansard", &["domain", "event-store", "commands", "projections", "search-index", "signaling", "api", "runtime"]),
 ];
 
 /// Libraries that belong to some layers only: library → crates that may name it.
@@ -24,6 +25,7 @@ const KEPT_IN: &[(&str, &[&str])] = &[
     ("axum", &["api", "hansard", "signaling"]),
     ("cqrs-es", &["event-store"]),
     ("postgres-es", &["event-store"]),
+    ("tantivy", &["search-index"]),
 ];
 
 /// Slice → layers in which it has something to say, at `<layer>/src/<slice>.rs`.
@@ -35,6 +37,7 @@ const SLICES: &[(&str, &[&str])] = &[
     ("message", &["domain", "commands", "projections", "api"]),
     ("presence", &["projections", "signaling"]),
     ("typing", &["signaling"]),
+    ("search", &["projections", "search-index", "api"]),
 ];
 
 /// Crate → its direct dependencies, test-only ones left out.

@@ -22,6 +22,7 @@ mod rebuild;
 pub mod record;
 mod runner;
 mod schema;
+pub mod search;
 mod status;
 pub mod sync;
 #[cfg(test)]

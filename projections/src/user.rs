@@ -64,6 +64,29 @@ pub async fn own(views: &Views, id: UserId) -> Result<Option<UserView>, Projecti
     Ok(read(views, vec![row]).await?.pop().map(|user| UserView { email, ..user }))
 }
 
+/// By the beginning of a name or username, `$1` up to `$2`, or by the hash of an address, `$3`.
+const FOUND: &str = "(full_name_folded >= $1 AND full_name_folded < $2
+    OR last_name_folded >= $1 AND last_name_folded < $2
+    OR username >= $1 AND username < $2
+    OR email_hash = $3)";
+/// More are not counted.
+const COUNTED_MAX: i64 = 10_000;
+
+/// How many [`search`] finds in all, up to 10,000.
+pub async fn count(views: &Views, text: &str) -> Result<i64, ProjectionError> {
+    let beginning = folded(text);
+    if beginning.is_empty() {
+        return Ok(0);
+    }
+    let sql = format!("SELECT count(*) FROM (SELECT FROM user_view WHERE {FOUND} LIMIT $4) AS found");
+    let count = sqlx::query_scalar(&sql)
+        .bind(&beginning)
+        .bind(past_all_that_begin_with(&beginning))
+        .bind(views.keyring().keyed_hash(EMAIL, &text.trim().to_lowercase()))
+        .bind(COUNTED_MAX);
+    Ok(count.fetch_one(views.pool()).await?)
+}
+
 /// People whose first name, last name, whole name or username begins like this, without case, or whose address is
 /// exactly this. Who is called just so comes first, then by name.
 pub async fn search(views: &Views, text: &str, limit: i64, offset: i64) -> Result<Listed<UserView>, ProjectionError> {
@@ -72,11 +95,7 @@ pub async fn search(views: &Views, text: &str, limit: i64, offset: i64) -> Resul
         return Ok(Listed::of(vec![], limit));
     }
     let sql = format!(
-        "SELECT {COLUMNS} FROM user_view
-          WHERE full_name_folded >= $1 AND full_name_folded < $2
-             OR last_name_folded >= $1 AND last_name_folded < $2
-             OR username >= $1 AND username < $2
-             OR email_hash = $3
+        "SELECT {COLUMNS} FROM user_view WHERE {FOUND}
           ORDER BY username = $1 DESC, full_name_folded, id
           LIMIT $4 OFFSET $5"
     );

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use commands::{CommandError, WrongField};
 use event_store::StoreError;
 use projections::{ProjectionError, message::PageError, sync::ChangesError};
+use search_index::SearchError;
 
 impl From<commands::Problem> for Problem {
     fn from(told: commands::Problem) -> Self {
@@ -64,6 +65,25 @@ impl From<ChangesError> for Problem {
                 Self::new(StatusCode::GONE, "too_old", "the position is too long ago or past the head: start again")
             }
             ChangesError::Projection(error) => error.into(),
+        }
+    }
+}
+
+impl From<SearchError> for Problem {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::TooSlow => Self::unavailable("search_too_slow", "the search took too long: narrow it", 1),
+            SearchError::Busy => Self::unavailable("overloaded", "there are too many searches for the moment", 1),
+            SearchError::Away => Self::unavailable("search_unavailable", "no search process answers", 1),
+            SearchError::Store(error) => error.into(),
+            SearchError::Index(_)
+            | SearchError::File { .. }
+            | SearchError::InUse(_)
+            | SearchError::Unfit { .. }
+            | SearchError::Message(_) => {
+                tracing::error!(error = %error, "a search failed");
+                Self::unavailable("search_unavailable", "the search index can't be read", 5)
+            }
         }
     }
 }
