@@ -95,9 +95,11 @@ impl Import {
     }
 
     /// An address for a person of the other product who has none, or whose own is somebody else's here. It is under
-    /// `.invalid`, where nobody can register, and can't be guessed; the same each time.
+    /// `.invalid`, where nobody can register, and can't be guessed; the same each time. `label`, letters and digits, is for
+    /// people to know it by.
     pub fn made_up_email(&self, label: &str, key: &str) -> String {
         let hash = self.commands.store.keyring().keyed_hash("imported_person", &format!("{}\0{key}", self.namespace));
+        let label = if label.is_empty() { "nobody" } else { label };
         format!("{label}.{}@{}.invalid", &hash[..24], self.namespace.split(':').next().unwrap_or("import"))
     }
 
@@ -170,6 +172,11 @@ impl Import {
             append.claim(Claim::take(kind, hash, person.id.to_string()));
         }
         Ok(())
+    }
+
+    /// Who owns the workspace, where an earlier run made it: in their name the import goes on.
+    pub async fn owner(&self, workspace: WorkspaceId) -> Result<Option<UserId>, CommandError> {
+        Ok(self.commands.store.load::<Workspace>(workspace).await?.state.owner())
     }
 
     /// Makes the workspace, or finds it, with these people in it.

@@ -174,6 +174,9 @@ impl Workspace {
     pub fn exists(&self) -> bool {
         self.owner.is_some() && !self.is_deleted
     }
+    pub fn owner(&self) -> Option<UserId> {
+        self.owner
+    }
     pub fn role(&self, user: UserId) -> Option<WorkspaceRole> {
         self.members.get(&user).copied()
     }

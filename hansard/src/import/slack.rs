@@ -119,7 +119,10 @@ impl Slack {
     async fn all(mut self, namespace: String, name: &str, commands: Commands) -> Result<Balance> {
         self.bar.set_length((self.export.users.readable.len() + self.files()) as u64);
         self.import_people().await?;
-        let owner = self.owner()?;
+        let owner = match self.import.owner(self.workspace).await? {
+            Some(owner) => owner,
+            None => self.founder()?,
+        };
         self.import = Import::new(commands, namespace, owner);
         self.import_workspace(owner, name).await?;
         self.import_channels(owner).await?;
@@ -135,8 +138,8 @@ impl Slack {
         self.export.channels.readable.iter().map(days).sum()
     }
 
-    /// Whoever made the first channel that has a maker owns the workspace, else the first person.
-    fn owner(&self) -> Result<UserId> {
+    /// Whoever made the first channel that has a maker makes the workspace, else the first person.
+    fn founder(&self) -> Result<UserId> {
         let creators = self.export.channels.readable.iter().filter_map(|channel| channel.creator.as_ref());
         let all = creators.chain(self.export.users.readable.iter().map(|user| &user.id));
         all.filter_map(|id| self.people.get(id)).map(|(user, _)| *user).next().context("the export has no people")

@@ -254,7 +254,7 @@ pub fn time(ts: &str) -> Option<Timestamp> {
 /// None before 1970 and after the year 9999.
 pub fn seconds_since_1970(seconds: i64) -> Option<Timestamp> {
     const SECONDS_MAX: i64 = 253_402_300_799;
-    (1..=SECONDS_MAX).contains(&seconds).then_some(Timestamp(seconds * 1_000))
+    (1..=SECONDS_MAX).contains(&seconds).then(|| Timestamp(seconds * 1_000))
 }
 
 #[cfg(test)]

@@ -140,7 +140,8 @@ impl Slack {
     }
 
     fn made_up_email(&self, user: &export::User) -> String {
-        self.import.made_up_email(&fit(&user.id.to_lowercase()), &user.id)
+        let label: String = user.id.chars().filter(char::is_ascii_alphanumeric).take(32).collect();
+        self.import.made_up_email(&label.to_lowercase(), &user.id)
     }
 
     /// Those of whom nothing is known but that they stand in the file.
