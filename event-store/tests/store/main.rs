@@ -8,6 +8,7 @@ mod cast;
 mod claim;
 mod feed;
 mod keys;
+mod live;
 mod log;
 mod lost;
 mod order;
