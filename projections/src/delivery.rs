@@ -13,3 +13,6 @@ pub(crate) const DDL: &str = include_str!("../schema/delivery.sql");
 
 /// Others' read marks are told in conversations of at most this many.
 pub const SMALL_PARTICIPANTS_MAX: i64 = 50;
+
+#[cfg(test)]
+mod tests;

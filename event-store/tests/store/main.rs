@@ -10,6 +10,7 @@ mod claim;
 mod consumers;
 mod feed;
 mod keys;
+mod live;
 mod log;
 mod lost;
 mod order;

@@ -1,28 +1,35 @@
 //! [`visible`]: the positions of what a person may see of a part of the log, found without reading it.
 
-use super::stays::{Stay, stays_on};
+use super::stays::{self, Stay};
 use crate::{ProjectionError, Views, sync, writer};
 use domain::{ConversationId, MessageId, Position, Timestamp, UserId};
 use sqlx::Row;
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
-/// By two probes of an index for each stay, and one for the person's own side.
-const VISIBLE: &str = "SELECT DISTINCT position FROM ( \
-       SELECT seen.position \
-       FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS stay (scope, joined, ended) \
-       CROSS JOIN LATERAL ( \
-         (SELECT m.position FROM message_view m WHERE m.conversation_id = stay.scope \
-            AND m.position > greatest($5, stay.joined - 1) AND m.position <= least($6, stay.ended) \
-          ORDER BY m.position LIMIT $7) \
+/// By two probes of an index for each stay, and one for the person's own side; only what is found leaves PostgreSQL.
+const VISIBLE: &str = "WITH stay AS ( \
+       SELECT conversation_id AS scope, FALSE AS is_workspace, joined_position AS joined, NULL::bigint AS ended \
+       FROM participant_view WHERE user_id = $1 \
+       UNION ALL SELECT conversation_id, FALSE, joined_position, left_position \
+       FROM former_stay_view WHERE user_id = $1 AND left_position > $2 \
+       UNION ALL SELECT m.workspace_id, TRUE, m.joined_position, w.deleted_position \
+       FROM workspace_member_view m JOIN workspace_view w ON w.id = m.workspace_id WHERE m.user_id = $1) \
+     SELECT seen.*, coalesce(c.history = 'shared', TRUE) AS is_shared FROM ( \
+       (SELECT event.position, stay.* FROM stay CROSS JOIN LATERAL ( \
+         (SELECT m.position FROM message_view m WHERE m.conversation_id = stay.scope AND NOT stay.is_workspace \
+            AND m.position > greatest($2, stay.joined - 1) AND m.position <= least($3, stay.ended) \
+          ORDER BY m.position LIMIT $4) \
          UNION ALL \
          (SELECT a.position FROM activity_view a WHERE a.scope = stay.scope \
-            AND a.position > greatest($5, stay.joined - 1) AND a.position <= least($6, stay.ended) \
-          ORDER BY a.position LIMIT $7)) seen \
+            AND a.position > greatest($2, stay.joined - 1) AND a.position <= least($3, stay.ended) \
+          ORDER BY a.position LIMIT $4)) event \
+        ORDER BY event.position LIMIT $4) \
        UNION ALL \
-       (SELECT a.position FROM activity_view a WHERE a.scope = $4 AND a.position > $5 AND a.position <= $6 \
-        ORDER BY a.position LIMIT $7)) seen \
-     ORDER BY position LIMIT $7";
+       (SELECT a.position, NULL, FALSE, NULL, NULL FROM activity_view a \
+        WHERE a.scope = $1 AND a.position > $2 AND a.position <= $3 ORDER BY a.position LIMIT $4)) seen \
+     LEFT JOIN conversation_view c ON c.id = seen.scope \
+     ORDER BY position LIMIT $4";
 
 /// A part of what a person may see of the log.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +37,7 @@ pub struct Missed {
     /// Nothing up to here is missing from `positions`.
     pub until: Position,
     pub positions: Vec<Position>,
-    /// Where the person was meanwhile.
+    /// Where the person was then.
     pub stays: Vec<Stay>,
 }
 
@@ -48,20 +55,21 @@ pub async fn visible(
     if known <= after {
         return Ok(Missed { until: after, ..Missed::default() });
     }
-    let stays = stays_on(&mut tx, user, after).await?;
-    let positions: Vec<i64> = sqlx::query_scalar(VISIBLE)
-        .bind(stays.iter().map(|stay| stay.scope.id()).collect::<Vec<_>>())
-        .bind(stays.iter().map(|stay| stay.joined.0).collect::<Vec<_>>())
-        .bind(stays.iter().map(|stay| stay.left.map_or(i64::MAX, |left| left.0)).collect::<Vec<_>>())
-        .bind(user.0)
-        .bind(after.0)
-        .bind(known.0)
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(&mut *tx)
-        .await?;
-    let is_all = positions.len() < limit;
-    let until = positions.last().filter(|_| !is_all).map_or(known, |last| Position(*last));
-    Ok(Missed { until, positions: positions.into_iter().map(Position).collect(), stays })
+    let query = sqlx::query(VISIBLE).bind(user.0).bind(after.0).bind(known.0);
+    let rows = query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).fetch_all(&mut *tx).await?;
+    let mut missed = Missed { until: known, ..Missed::default() };
+    let mut stays: HashSet<Stay> = HashSet::new();
+    for row in &rows {
+        missed.positions.push(Position(row.try_get("position")?));
+        if row.try_get::<Option<Uuid>, _>("scope")?.is_some() {
+            stays.insert(stays::read(row)?);
+        }
+    }
+    if missed.positions.len() >= limit {
+        missed.until = missed.positions.last().copied().unwrap_or(known);
+    }
+    missed.stays.extend(stays);
+    Ok(missed)
 }
 
 /// Whether something that was missed was recorded longer ago than whoever missed it is told.

@@ -184,9 +184,12 @@ impl<'a> Play<'a> {
         if self.rooms[room].history == History::Shared {
             return;
         }
-        for reader in 0..self.readers.len() {
-            self.come_back(reader).await;
-            self.listen_to_all(reader).await;
+        for n in 0..self.readers.len() {
+            self.come_back(n).await;
+            self.listen_to_all(n).await;
+            // As a heartbeat would have told it: nothing before is asked for again.
+            let reader = &mut self.readers[n];
+            reader.position = reader.client.take().map_or(reader.position, |client| client.position());
         }
         let changes = ConversationChanges { history: Some(History::Shared), ..ConversationChanges::default() };
         let id = self.rooms[room].id;
