@@ -1,10 +1,11 @@
 # make up      what is missing is installed, everything is built and started (ARGS="--data-dir DIR" for `hansard up`)
 # make test    every test, on a throwaway PostgreSQL and nats-server
+# make chaos   rounds of faults on real processes while people send: ROUNDS=n (20), SEED=n to have the same ones again
 # make check   what a commit must pass: format, lints, and the tests that need no server
 SHELL := /bin/bash
 target := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: up test check
+.PHONY: up test chaos check
 
 up:
 	@scripts/install-servers >/dev/null
@@ -14,6 +15,9 @@ up:
 
 test:
 	@scripts/test-servers scripts/run-tests --workspace
+
+chaos:
+	@ROUNDS=$(or $(ROUNDS),20) SEED=$(SEED) cargo test --quiet -p hansard --test faults -- --ignored --nocapture rounds_of_faults
 
 check:
 	cargo fmt --all --check

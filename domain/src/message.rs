@@ -371,7 +371,7 @@ impl Aggregate for Message {
         match event {
             // Sent a second time, it stays as it was the first time.
             MessageEvent::Sent { conversation_id, sender_id, thread_root_id, created_at, .. } => {
-                self.sent.get_or_insert_with(|| Sent {
+                self.sent.get_or_insert(Sent {
                     conversation: *conversation_id,
                     sender: *sender_id,
                     thread_root: *thread_root_id,

@@ -17,4 +17,5 @@ pub mod projections;
 pub mod role;
 pub mod seed;
 pub mod stack;
+mod stalled;
 pub mod up;

@@ -163,6 +163,10 @@ impl Running {
         })
     }
 
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
     /// Publishes the log and keeps the read models.
     pub fn work(&mut self) {
         let Process { store, views, progress, nats, .. } = &self.process;

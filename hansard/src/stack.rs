@@ -165,6 +165,17 @@ impl Stack {
         &self.endpoints
     }
 
+    pub fn has_nats(&self) -> bool {
+        self.nats.is_some()
+    }
+
+    /// Ends nats-server where it is embedded, so that it is started again. Nothing is lost that the log doesn't have.
+    pub fn restart_nats(&self) {
+        if let Some(nats) = &self.nats {
+            nats.restart();
+        }
+    }
+
     /// Resolves when a server has ended too often to be started again. The error says which.
     pub async fn failed(&self) -> StackError {
         tokio::select! {

@@ -6,6 +6,7 @@ use crate::{
     process::{self, Process},
     role::Running,
     stack::{Stack, Wanted, generate_secrets},
+    stalled::restart_nats_when_stalled,
 };
 use clap::Args;
 use runtime::{settings::Settings, shutdown::Shutdown};
@@ -49,6 +50,7 @@ impl Up {
         };
         let failure = tokio::select! {
             failure = stack.failed() => Some(failure),
+            never = restart_nats_when_stalled(&stack, &running.process().store, &running.process().nats) => match never {},
             () = shutdown.begun() => None,
         };
         running.drain().await;

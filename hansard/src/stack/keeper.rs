@@ -90,6 +90,11 @@ impl Keeper {
         }
     }
 
+    /// Ends the server at once, whatever state it is in; its thread starts it again.
+    pub fn restart(&self) {
+        self.shared.signal(Signal::SIGKILL);
+    }
+
     /// Ends the server, with its own time for an orderly end.
     pub async fn stop(mut self) {
         let thread = self.begin_stop();

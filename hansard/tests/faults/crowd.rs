@@ -2,7 +2,7 @@
 
 use crate::{
     cast::Cast,
-    line::{Ack, Answer, Draft, Line},
+    line::{Ack, Answer, Draft, Line, Touch},
     site::PATIENCE,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -21,6 +21,8 @@ use tokio::{
 const PACE_MS: std::ops::Range<u64> = 10..50;
 /// Every so many messages an older one is sent again, as if its ack had been lost.
 const AGAIN_EVERY: u32 = 8;
+/// Every so many messages something is done to one, which the read models must keep up with.
+const TOUCH_EVERY: u32 = 3;
 
 /// A message that its sender knows to be in the log.
 #[derive(Clone)]
@@ -70,13 +72,14 @@ impl Crowd {
         self.senders.spawn(sender.run(self.over.subscribe()));
     }
 
-    /// Waits until so many more are acked: what was done to the site has been got over.
-    pub async fn goes_on(&self, more: usize) -> Result<(), String> {
+    /// Waits until so many more are acked: what was done to the site has been got over. Someone tends it meanwhile.
+    pub async fn goes_on(&self, more: usize, mut tend: impl FnMut()) -> Result<(), String> {
         let (from, started) = (self.ledger.count(), Instant::now());
         while self.ledger.count() < from + more {
             if started.elapsed() > PATIENCE {
                 return Err(format!("not within {} s: {more} messages are acked", PATIENCE.as_secs()));
             }
+            tend();
             sleep(Duration::from_millis(20)).await;
         }
         Ok(())
@@ -115,6 +118,9 @@ impl<L: Line> Sender<L> {
             }
             if self.sent.is_multiple_of(AGAIN_EVERY) {
                 self.send_again().await;
+            }
+            if self.sent.is_multiple_of(TOUCH_EVERY) {
+                self.touch_any().await;
             }
             let pause = Duration::from_millis(self.random.random_range(PACE_MS));
             let _ = timeout(pause, over.changed()).await;
@@ -157,6 +163,17 @@ impl<L: Line> Sender<L> {
         let Acked { draft, ack } = self.acked[self.random.random_range(0..self.acked.len())].clone();
         if let Some(again) = self.send_until_acked(&draft).await.filter(|again| again.id != ack.id) {
             self.ledger.note(format!("{} was acked as {} and, sent again, as {}", draft.content, ack.id, again.id));
+        }
+    }
+
+    async fn touch_any(&mut self) {
+        if self.acked.is_empty() {
+            return;
+        }
+        let acked = self.acked[self.random.random_range(0..self.acked.len())].clone();
+        let touch = [Touch::React, Touch::Read, Touch::Pin][self.random.random_range(0..3)];
+        if let Some(wrong) = self.line.touch(&self.cast.people[self.person], &acked, touch).await {
+            self.ledger.note(wrong);
         }
     }
 }

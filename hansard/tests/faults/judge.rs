@@ -9,7 +9,16 @@ use crate::{
 };
 use serde_json::Value;
 
-pub async fn verdict(site: &Site, cast: &Cast, ledger: &Ledger) -> Vec<String> {
+/// How much is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Acks, the order of every conversation, and the stream.
+    Order,
+    /// Also every leaf, and every row of the read models.
+    Whole,
+}
+
+pub async fn verdict(site: &Site, cast: &Cast, ledger: &Ledger, depth: Depth) -> Vec<String> {
     let mut faults = ledger.wrong();
     if let Err(fault) = settle(site).await {
         faults.push(fault);
@@ -22,15 +31,17 @@ pub async fn verdict(site: &Site, cast: &Cast, ledger: &Ledger) -> Vec<String> {
         Ok(difference) => faults.extend(difference),
         Err(fault) => faults.push(fault),
     }
-    for command in [["audit", "verify"], ["projections", "diff"]] {
-        let all: &[&str] = if command[0] == "projections" { &["all"] } else { &[] };
-        let output = site.run(&[&command, all].concat());
-        if !output.status.success() {
-            let told = [output.stdout, output.stderr].concat();
-            faults.push(format!("hansard {}: {}", command.join(" "), String::from_utf8_lossy(&told)));
-        }
+    if depth == Depth::Whole {
+        let commands: [&[&str]; 2] = [&["audit", "verify"], &["projections", "diff", "all"]];
+        faults.extend(commands.iter().filter_map(|command| complaint(site, command)));
     }
     faults
+}
+
+fn complaint(site: &Site, command: &[&str]) -> Option<String> {
+    let output = site.run(command);
+    let told = || String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned();
+    (!output.status.success()).then(|| format!("hansard {}: {}", command.join(" "), told()))
 }
 
 /// Waits until the read models and the stream have come to the log's end.

@@ -1,6 +1,6 @@
 //! [`Line`]: a way by which messages go out. [`Rest`] is one.
 
-use crate::cast::Person;
+use crate::{cast::Person, crowd::Acked};
 use serde_json::{Value, json};
 use std::{future::Future, time::Duration};
 
@@ -31,8 +31,19 @@ pub enum Answer {
     Wrong(String),
 }
 
+/// What is done to a message that is there. It is not known whether it came about where nothing is answered.
+#[derive(Clone, Copy, Debug)]
+pub enum Touch {
+    React,
+    Read,
+    Pin,
+}
+
 pub trait Line: Send + Sync + 'static {
     fn send(&mut self, person: &Person, draft: &Draft) -> impl Future<Output = Answer> + Send;
+
+    /// Tells what nobody should have been told.
+    fn touch(&mut self, person: &Person, to: &Acked, touch: Touch) -> impl Future<Output = Option<String>> + Send;
 }
 
 /// Goes to the next process where one doesn't answer.
@@ -66,6 +77,19 @@ impl Line for Rest {
             self.current = (self.current + 1) % self.bases.len();
         }
         answer
+    }
+
+    async fn touch(&mut self, person: &Person, to: &Acked, touch: Touch) -> Option<String> {
+        let (id, conversation) = (&to.ack.id, &to.draft.conversation);
+        let (route, body) = match touch {
+            Touch::React => (format!("messages/{id}/react"), json!({"emoji": "👍"})),
+            Touch::Pin => (format!("messages/{id}/pin"), json!({})),
+            Touch::Read => (format!("conversations/{conversation}/read"), json!({"messageId": id})),
+        };
+        let url = format!("{}/api/{route}", self.bases[self.current]);
+        let answer = self.http.post(url).bearer_auth(&person.token).json(&body).send().await.ok()?;
+        let status = answer.status().as_u16();
+        (!matches!(status, 200 | 201 | 429 | 503)).then(|| format!("{touch:?} was answered {status}"))
     }
 }
 

@@ -16,6 +16,7 @@ use runtime::{
     id::SystemIds,
     settings::RateLimit,
 };
+use search_index::SearchClient;
 use signaling::{Port, Signaling, SignalingConfig};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
@@ -139,12 +140,16 @@ impl Town {
         .await
         .unwrap();
         let shutdown = CancellationToken::new();
+        let nats_of_search = nats.clone();
         tokio::spawn(progress.listen(nats, shutdown.clone()));
         let calls = api::health_router_beside(&front, sockets.router(Port::Calls));
+        // Nobody searches here, so nobody answers.
+        let search = SearchClient::over_nats(commands.store(), nats_of_search);
         let app = App {
             front,
             commands,
             views,
+            search,
             web_url: "http://localhost:5173".to_owned(),
             asyncapi: signaling::asyncapi(),
         };
