@@ -121,30 +121,28 @@ impl Delivery {
 
     /// Pushes from a position on; or without one, of all that comes after [`Subscription::position`].
     pub async fn subscribe(&self, user: UserId, start: Start) -> Result<Subscription, DeliveryError> {
+        let floor = {
+            let mut node = self.node();
+            if node.knows(user) {
+                let queue = node.subscribe(user);
+                return Ok(Subscription::new(self.clone(), queue, node.head(), start));
+            }
+            Position(node.ring.start().0 - 1)
+        };
+        let stays = views_of_delivery::stays(&self.0.views, user, floor).await?;
+        let mut registering = Registering::new(user, stays);
         loop {
-            let floor = {
+            // The views may have heard of more than this node.
+            self.reach(registering.position).await;
+            let after = {
                 let mut node = self.node();
-                if node.knows(user) {
-                    let queue = node.subscribe(user);
+                if let Some(queue) = node.register(&mut registering) {
                     return Ok(Subscription::new(self.clone(), queue, node.head(), start));
                 }
-                Position(node.ring.start().0 - 1)
+                registering.position
             };
-            let stays = views_of_delivery::stays(&self.0.views, user, floor).await?;
-            let mut registering = Registering::new(user, stays);
-            loop {
-                // The views may have heard of more than this node.
-                self.reach(registering.position).await;
-                let after = {
-                    let mut node = self.node();
-                    if let Some(queue) = node.register(&mut registering) {
-                        return Ok(Subscription::new(self.clone(), queue, node.head(), start));
-                    }
-                    registering.position
-                };
-                // They are behind what the ring holds.
-                follow::bring_up(self, &mut registering, after).await?;
-            }
+            // They are behind what the ring holds.
+            follow::bring_up(self, &mut registering, after).await?;
         }
     }
 

@@ -71,10 +71,10 @@ impl Delivery {
             return Ok(Step::Reset);
         }
         let mut behind = Behind { cursor: position, is_resuming: true, missed: None };
-        if position < head {
-            if self.is_too_long_ago(position).await? || self.is_too_much(user, &mut behind, head).await? {
-                return Ok(Step::Reset);
-            }
+        if position < head
+            && (self.is_too_long_ago(position).await? || self.is_too_much(user, &mut behind, head).await?)
+        {
+            return Ok(Step::Reset);
         }
         Ok(Step::From(behind))
     }

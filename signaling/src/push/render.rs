@@ -352,6 +352,7 @@ fn of_message(entry: Entry, recorded: &RecordedEvent, id: MessageId, event: &Mes
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what is made of it takes its place")]
 fn of_conversation(entry: Entry, id: ConversationId, event: &ConversationEvent, around: &Around) -> Entry {
     let still = unmoved(Scope::Conversation(id));
     let (push, moves): (Option<Push>, _) = match event {

@@ -183,7 +183,9 @@ fn days(archive: &ZipArchive<File>) -> BTreeMap<String, Vec<String>> {
             days.entry(folder.to_owned()).or_default().push(name.to_owned());
         }
     }
-    days.values_mut().for_each(|files| files.sort_unstable());
+    for files in days.values_mut() {
+        files.sort_unstable();
+    }
     days
 }
 
