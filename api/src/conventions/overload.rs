@@ -40,15 +40,14 @@ async fn whoever_never_sends_the_body_they_promised_keeps_nobody_out() {
     let silent = Body::from_stream(futures::stream::pending::<Result<axum::body::Bytes, std::io::Error>>());
     let post = Request::post("/api/things").header("authorization", "Bearer alice").body(silent).expect("request");
     let held = tokio::spawn(bench.router.clone().oneshot(post));
-    let mut answer = bench.get("/api/things").await;
-    for _ in 0..100 {
-        if answer.status == 200 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        answer = bench.get("/api/things").await;
+    // It gets as far as it can.
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
     }
-    assert!(!held.is_finished(), "the body was not waited for");
+    let answer = bench.get("/api/things").await;
+    if held.is_finished() {
+        panic!("the body was not waited for: {:?}", held.await);
+    }
     assert_eq!((answer.status.as_u16(), bench.front.admission.available_permits()), (200, 1));
     held.abort();
 }
