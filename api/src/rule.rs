@@ -35,6 +35,7 @@ pub fn name(field: &impl Text) -> Result<(), Fault> {
     check(field, limits::is_name, "name_invalid", "a name has 1 to 100 characters and is not blank")
 }
 pub fn username(field: &impl Text) -> Result<(), Fault> {
+    check(field, |text| !user::is_reserved(text), "username_reserved", "this username is nobody's to choose")?;
     check(
         field,
         user::is_username,

@@ -288,10 +288,15 @@ impl Aggregate for User {
 /// Whether a text can be a username: 3 to 32 of `a-z 0-9 . _ -`.
 pub fn is_username(text: &str) -> bool {
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
-    (3..=32).contains(&text.len()) && text.chars().all(legal) && !RESERVED.contains(&text)
+    (3..=32).contains(&text.len()) && text.chars().all(legal)
 }
 
-/// What can't be a username: words that mention everyone, and names that would pass for the house's own.
+/// Whether a username is nobody's to choose: words that mention everyone, and names that would pass for the house's own.
+/// Who brings one along from elsewhere keeps it.
+pub fn is_reserved(username: &str) -> bool {
+    RESERVED.contains(&username)
+}
+
 const RESERVED: [&str; 8] = ["admin", "administrator", "all", "channel", "everyone", "hansard", "here", "system"];
 
 /// Whether a text can stand beside a status: one line of at most 100 characters; an empty one clears it.

@@ -19,7 +19,7 @@ pub struct Projections {
     command: Command,
 }
 
-const NAMES: [&str; 2] = [projections::NAME, "all"];
+const NAMES: [&str; 3] = [projections::NAME, SEARCH, "all"];
 
 #[derive(Debug, Subcommand)]
 enum Command {
