@@ -48,8 +48,7 @@ pub fn email(field: &impl Text) -> Result<(), Fault> {
 }
 /// A message's text.
 pub fn content(field: &impl Text) -> Result<(), Fault> {
-    let is_right = |text: &str| !limits::is_blank(text) && text.chars().count() <= limits::CONTENT_CHARS_MAX;
-    check(field, is_right, "content_invalid", "a message has 1 to 40,000 characters and is not blank")
+    check(field, limits::is_content, "content_invalid", "a message has 1 to 40,000 characters and is not blank")
 }
 /// Several people at once.
 pub fn people(people: &impl AsRef<[UserId]>) -> Result<(), Fault> {

@@ -9,6 +9,11 @@ pub const CONTENT_CHARS_MAX: usize = 40_000;
 /// The address of a picture: at most 2,000 characters.
 pub const URL_CHARS_MAX: usize = 2_000;
 
+/// Whether a text can be said: 1 to 40,000 characters, of which something is to be seen.
+pub fn is_content(text: &str) -> bool {
+    !is_blank(text) && text.chars().count() <= CONTENT_CHARS_MAX
+}
+
 /// Whether a text can be a name: 1 to 100 characters on one line, not blank. It is kept as [`tidy`] leaves it.
 pub fn is_name(text: &str) -> bool {
     let name = text.trim();
@@ -69,6 +74,12 @@ mod tests {
     fn a_text_of_which_nothing_is_seen_is_blank() {
         assert!(is_blank("") && is_blank("\u{200b}\u{2060} \u{feff}\n") && !is_name("\u{200b}"));
         assert!(!is_blank("\u{200b}x") && !is_blank("👩\u{200d}👩"));
+    }
+
+    #[test]
+    fn what_is_said_has_something_to_see_and_at_most_40_000_characters() {
+        assert!(is_content(" hello\n") && is_content(&"ü".repeat(CONTENT_CHARS_MAX)));
+        assert!(!is_content("\u{200b}\n") && !is_content(&"x".repeat(CONTENT_CHARS_MAX + 1)));
     }
 
     #[test]

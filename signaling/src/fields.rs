@@ -50,7 +50,7 @@ impl<'a> Fields<'a> {
     /// A message's text.
     pub fn content(&mut self) -> Option<String> {
         let content: String = self.take("content")?;
-        if content.trim().is_empty() || content.chars().count() > limits::CONTENT_CHARS_MAX {
+        if !limits::is_content(&content) {
             self.wrong("content", "content_invalid", "a message has 1 to 40,000 characters and is not blank");
             return None;
         }

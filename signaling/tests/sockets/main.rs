@@ -1,6 +1,6 @@
 //! Sockets of whole processes on real servers: as many nodes as a test wants, on one log.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "it is how a test fails")]
 
 mod abuse;
 mod client;
