@@ -229,8 +229,13 @@ async fn an_export_that_has_grown_brings_what_is_new_and_doubles_nothing() {
 async fn one_wrong_thing_is_refused_by_name_and_the_rest_comes_in() {
     let world = World::new().await;
     let (long, far) = ("x".repeat(150), channel("C5", "far"));
-    let far =
-        far.as_object().unwrap().clone().into_iter().chain([("created".to_owned(), json!(9e18 as i64))]).collect();
+    let far = far
+        .as_object()
+        .unwrap()
+        .clone()
+        .into_iter()
+        .chain([("created".to_owned(), json!(9_000_000_000_000_000_000_i64))])
+        .collect();
     let channels =
         [channel("C1", "a"), channel("C2", "A"), channel("C3", &long), channel("C1", "a"), Value::Object(far)];
     let users = [user("U1", "alice"), user("U5", "\0nul"), json!({"id": "U6"}), user("U2", "bob")];
